@@ -1,0 +1,131 @@
+"""Images in [0, 1]: handwritten digits, MNIST, CIFAR-10, photographs.
+
+Every image is a float32 tensor of shape (n, c, h, w); labels are int64, counted from 0.
+Digits and photographs come with the installed packages. MNIST and CIFAR-10 are read from the folder
+that the environment variable LECTURE_DATA names, else from ``data/``, else downloaded to it.
+"""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import import_torchvision
+
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+CLASSES = {
+    "digits": [str(digit) for digit in range(10)],
+    "mnist": [str(digit) for digit in range(10)],
+    "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+}
+# All are CC0 or in the public domain; their sources are listed in data/README.md.
+PHOTOGRAPHS = {"astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "motorcycle": "stereo_motorcycle", "rocket": "rocket"}
+
+
+def folder():
+    """Return the folder of data sets and weights: ``LECTURE_DATA`` if it is set, else ``data/``."""
+    named = os.environ.get("LECTURE_DATA")
+    if named and not Path(named).is_dir():
+        raise FileNotFoundError(f"LECTURE_DATA must name an existing folder, got {named!r}")
+    return Path(named) if named else FOLDER
+
+
+def load(name, split):
+    """Return the images and labels of a data set.
+
+    name: "digits" (8 x 8, embedded in scikit-learn), "mnist" (28 x 28) or "cifar10" (3 x 32 x 32).
+    split: "train" or "test". The digits' test split is a fixed, stratified fifth.
+    Returns x (n, c, h, w) float32 in [0, 1] and y (n,) int64.
+    Raises ValueError for an unknown name or split, FileNotFoundError where the files are missing and
+    cannot be downloaded, OSError where they are damaged.
+    """
+    readers = {"digits": _digits, "mnist": _mnist, "cifar10": _cifar10}
+    if name not in readers:
+        raise ValueError(f"name must be one of {sorted(readers)}, got {name!r}")
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test", got {split!r}')
+    return readers[name](split == "train")
+
+
+def _digits(train):
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    kept = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=0, stratify=labels)[0 if train else 1]
+    x = torch.from_numpy(images[kept].astype(np.float32) / 16).reshape(-1, 1, 8, 8)
+    return x, torch.from_numpy(labels[kept].astype(np.int64))
+
+
+def _mnist(train):
+    set_ = _read("MNIST", train)
+    return set_.data.unsqueeze(1).float() / 255, set_.targets
+
+
+def _cifar10(train):
+    jpegs = folder() / "cifar10" / f"cifar10_jpeg_{'train' if train else 'test'}.npz"
+    if jpegs.exists() and not (folder() / "cifar-10-batches-py").exists():
+        pixels, labels = _read_jpegs(jpegs)
+    else:
+        set_ = _read("CIFAR10", train)
+        pixels, labels = set_.data, np.asarray(set_.targets)
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    return x.contiguous(), torch.from_numpy(labels.astype(np.int64))
+
+
+def _read_jpegs(path):
+    """Decode a copy of CIFAR-10 kept as JPEG: close to the official bytes, but not the same."""
+    from PIL import Image
+
+    with np.load(path) as file:
+        bytes_, offset, labels = file["jpeg"].tobytes(), file["offset"], file["label"]
+    images = [np.asarray(Image.open(io.BytesIO(bytes_[a:b]))) for a, b in zip(offset, offset[1:], strict=False)]
+    return np.stack(images), labels
+
+
+def _read(name, train):
+    """Open a torchvision data set, downloading it first if its files are missing."""
+    reader = getattr(import_torchvision().datasets, name)
+    try:
+        return reader(folder(), train=train, download=False)
+    except RuntimeError:  # torchvision's word for missing or damaged files
+        _download(reader, folder())
+    except (AssertionError, ValueError, EOFError, OSError) as error:
+        raise OSError(f"the files of {name} in {folder()} are damaged ({error}): delete them and load again") from error
+    return reader(folder(), train=train, download=False)
+
+
+def _download(reader, target):
+    """Download into a temporary folder beside the target and move the result: all of it or nothing."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".download-") as temporary:
+            reader(temporary, download=True)
+            for file in sorted(Path(temporary).rglob("*")):
+                if file.is_file() and file.suffix != ".gz":
+                    place = target / file.relative_to(temporary)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(file, place)
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"{reader.__name__} is not in {target} and could not be downloaded ({error}). Load it once where there is a "
+            'network, or set LECTURE_DATA to a folder that holds it; dataset "digits" needs neither.'
+        ) from error
+
+
+def photo(name):
+    """Return one of scikit-image's photographs as a tensor (1, 3, h, w) in [0, 1].
+
+    name: "astronaut", "cat", "coffee", "motorcycle" or "rocket".
+    """
+    if name not in PHOTOGRAPHS:
+        raise ValueError(f"name must be one of {sorted(PHOTOGRAPHS)}, got {name!r}")
+    import skimage.data
+
+    pixels = getattr(skimage.data, PHOTOGRAPHS[name])()
+    if name == "motorcycle":  # left image, right image, disparity
+        pixels = pixels[0]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255

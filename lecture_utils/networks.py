@@ -1,0 +1,102 @@
+"""The classifiers that are attacked: two small networks in the box, torchvision's large ones by name.
+
+Normalisation is a layer of the model, so that every model takes pixels in [0, 1] and ε has one unit.
+Trained weights are safetensors files in ``data/``, listed with their sha256 in ``data/manifest.json``.
+"""
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import data, import_torchvision
+
+
+class Normalize(nn.Module):
+    """Subtract a mean and divide by a standard deviation, one of each a channel."""
+
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, x):
+        return (x - self.mean) / self.std
+
+
+def small_cnn(size, mean, std, strides=(1, 2), widths=(16, 32), hidden=64, classes=10):
+    """Return an untrained network for grey images (n, 1, size, size): two convolutions, two linear layers.
+
+    mean, std: of the training pixels. strides, widths: of the two convolutions; a stride of 2 halves the image (on a
+    processor this is several times faster than pooling). hidden: units of the third layer.
+    """
+    layers, channels = [Normalize([mean], [std])], 1
+    for stride, width in zip(strides, widths, strict=True):
+        layers += [nn.Conv2d(channels, width, stride + 2, stride=stride, padding=1), nn.ReLU()]
+        channels, size = width, size // stride
+    layers += [nn.Flatten(), nn.Linear(channels * size * size, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
+    return nn.Sequential(*layers)
+
+
+def manifest():
+    """Return data/manifest.json: for each checkpoint its file, sha256, architecture, training, accuracies."""
+    return json.loads((data.FOLDER / "manifest.json").read_text(encoding="utf-8"))
+
+
+def load(name):
+    """Return a trained network of this project, in eval mode.
+
+    name: a key of ``manifest()``: "digits-standard" (8 x 8 digits) or "mnist-standard" (28 x 28).
+    Raises ValueError for an unknown name, FileNotFoundError for a missing file, and OSError where the
+    file is not, byte for byte, the one that the manifest describes.
+    """
+    from safetensors.torch import load as read_tensors
+
+    entries = manifest()
+    if name not in entries:
+        raise ValueError(f"name must be one of {sorted(entries)}, got {name!r}")
+    entry = entries[name]
+    content = (data.FOLDER / entry["file"]).read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry["sha256"]:
+        raise OSError(
+            f"{data.FOLDER / entry['file']} is damaged: expected sha256 {entry['sha256'][:12]}… ({entry['bytes']} bytes), "
+            f"got {found[:12]}… ({len(content)} bytes); restore the file from the repository"
+        )
+    model = small_cnn(**entry["architecture"])
+    model.load_state_dict(read_tensors(content))
+    return model.eval()
+
+
+def pretrained(name):
+    """Return a torchvision ImageNet classifier in eval mode, with ``model.categories`` (1,000 names).
+
+    name: a classification model of torchvision, such as "alexnet" or "googlenet". It takes pixels
+    (n, 3, 224, 224) in [0, 1]: the normalisation is inside. Weights are read from the folder
+    ``hub/checkpoints`` of LECTURE_DATA (else data/), then from torch's own cache, then downloaded.
+    Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
+    """
+    models = import_torchvision().models
+    if name not in models.list_models(module=models):
+        raise ValueError(f'name must be a classification model of torchvision such as "alexnet", got {name!r}')
+    weights = models.get_model_weights(name).DEFAULT
+    file = weights.url.rsplit("/", 1)[-1]
+    own, default = str(data.folder() / "hub"), torch.hub.get_dir()
+    try:
+        torch.hub.set_dir(own if Path(own, "checkpoints", file).exists() else default)
+        classifier = models.get_model(name, weights=weights, progress=False)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise FileNotFoundError(
+            f"no weights for {name!r}: {file} could not be read from {own}/checkpoints or {default}/checkpoints, nor "
+            f"downloaded ({error}). Where there is a network, call networks.pretrained({name!r}) once, or copy the file "
+            f"to {own}/checkpoints."
+        ) from error
+    finally:
+        torch.hub.set_dir(default)
+    preprocess = weights.transforms()
+    model = nn.Sequential(Normalize(preprocess.mean, preprocess.std), classifier).eval()
+    model.categories = weights.meta["categories"]
+    return model
