@@ -1,0 +1,115 @@
+"""JupyterLab on a folder, seen through headless Chromium: what the benchmark and the browser tests share.
+
+    with Lab(folder) as lab:
+        page = lab.open("notebook.ipynb")
+        run_all(page)
+
+The server has an empty configuration of its own, so that nobody's settings change what is measured or tested.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
+PATIENCE = 120_000  # milliseconds: a start of torch on a busy machine fits in
+EXECUTED = """() => {
+    const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(one => one.textContent)
+    return prompts.some(one => /\\d/.test(one)) && !prompts.some(one => one.includes("*"))
+}"""
+
+
+def chromium():
+    """Return the path of an installed Chromium or Chrome, None where there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Lab:
+    """A JupyterLab server and a browser, for the length of a ``with`` block."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def __enter__(self):
+        self.private = tempfile.TemporaryDirectory(prefix="lab-")
+        self._configure(Path(self.private.name))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.token, self.url = secrets.token_hex(16), f"http://127.0.0.1:{port}"
+        options = f"--no-browser --allow-root --ip=127.0.0.1 --port={port} --ServerApp.port_retries=0 --LabApp.news_url=None"
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options.split(), f"--IdentityProvider.token={self.token}", str(self.folder)],
+            env=self.environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._await_server()
+            self.playwright = sync_playwright().start()
+            self.browser = self.playwright.chromium.launch(
+                executable_path=chromium(), args=[f"--{flag}" for flag in FLAGS.split()]
+            )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if hasattr(self, "browser"):
+            self.browser.close()
+        if hasattr(self, "playwright"):
+            self.playwright.stop()
+        self.server.terminate()  # the server ends its kernels
+        try:
+            self.server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.server.pid, signal.SIGKILL)
+        self.private.cleanup()
+
+    def _configure(self, private):
+        places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
+        places |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+        python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        self.environment = os.environ | {name: str(private / place) for name, place in places.items()} | {"PYTHONPATH": python_path}
+        self.log = private / "log"
+        settings = private / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text('{"windowingMode": "none"}', encoding="utf-8")  # every cell is in the page, also out of sight
+
+    def _await_server(self):
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end and self.server.poll() is None:
+            try:
+                urllib.request.urlopen(f"{self.url}/api?token={self.token}", timeout=5)
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError(f"JupyterLab did not start:\n{self.log.read_text()}")
+
+    def open(self, notebook, height=1600):
+        """Open a notebook of the folder in a clean workspace, and return the page once its cells are there."""
+        page = self.browser.new_page(viewport={"width": 1400, "height": height})
+        page.set_default_timeout(PATIENCE)
+        workspace = secrets.token_hex(4)
+        page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?reset&token={self.token}")
+        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        return page
+
+
+def run_all(page):
+    """Run all cells of a notebook that has never been run, and wait until the last one is done."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(EXECUTED)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
