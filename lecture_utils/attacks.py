@@ -23,6 +23,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from .minimize import minimize
+
 
 # ---- losses, one value a sample ----------------------------------------------------------------------
 
@@ -36,6 +38,12 @@ def margin(logits, y):
     """Return max over j != y of f_j - f_y for logits f (n, K) and labels y (n,); positive where misclassified."""
     others = logits.scatter(1, y[:, None], -torch.inf)
     return others.amax(1) - logits.gather(1, y[:, None])[:, 0]
+
+
+def log_odds(logits, y):
+    """Return log(p_y / (1 - p_y)) for logits (n, K) and labels y (n,): ordered as the probability p_y, but never saturated."""
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return logits.gather(1, y[:, None])[:, 0] - others.logsumexp(1)
 
 
 LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
@@ -95,19 +103,22 @@ def _bounds(x, radius, low, high):
 
 def _radius(epsilon, x, name="epsilon"):
     """Return epsilon as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
-    exact = torch.as_tensor(epsilon, dtype=torch.float64, device=x.device)
+    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu")
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
     if not ((exact >= 0) & (exact < torch.inf)).all():
         raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}")
     rounded = exact.to(x.dtype)
-    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded)
+    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded).to(x.device)
     return rounded.view(-1, *[1] * (x.dim() - 1)) if exact.dim() else rounded
 
 
 def _norms(v):
-    """Return the Euclidean length of each sample, shaped to broadcast against v (n, ...)."""
-    return v.flatten(1).norm(dim=1).view(-1, *[1] * (v.dim() - 1))
+    """Return the Euclidean length of each sample, shaped to broadcast against v (n, ...).
+
+    In float64: in float32 the squares of a confident network's gradient vanish, and a million squares add up wrongly.
+    """
+    return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64).view(-1, *[1] * (v.dim() - 1))
 
 
 # ---- checks ------------------------------------------------------------------------------------------
@@ -134,7 +145,7 @@ def _check_pixels(x, low=0.0, high=1.0):
         raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least.item():g} to {most.item():g}")
 
 
-def _check_labels(name, y, x):
+def check_labels(name, y, x):
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
         kind = str(y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
         raise TypeError(f"{name} must be a tensor of int64 labels, got {kind}")
@@ -152,16 +163,18 @@ def _check_square_images(x):
         raise ValueError(f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
 
 
-def _logits(model, x, highest):
-    """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, and no NaN."""
+def checked_logits(model, x, highest):
+    """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, numbers whose softmax exists, a gradient."""
     logits = model(x)
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    if logits.detach().sum().isnan() and logits.isnan().any():
-        raise FloatingPointError("the model returned NaN logits")
+    if not logits.detach().amax(1).isfinite().all():  # -inf is a class with probability 0, unless all classes are
+        raise FloatingPointError("the model returned NaN or infinite logits")
+    if torch.is_grad_enabled() and not logits.requires_grad:
+        raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
     return logits
 
 
@@ -170,10 +183,11 @@ def evaluation_mode(model, x):
     """Run a block with every layer in evaluation mode, then put each layer's mode and the random state back.
 
     Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
+    Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it.
     """
     layers = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [layer.training for layer in layers]
-    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
         try:
             for layer in layers:
                 layer.training = False
@@ -222,13 +236,14 @@ def pgd(
     _check_count("steps", steps)
     _check_count("restarts", restarts)
     _check_pixels(x, low, high)
-    _check_labels("y", y, x)
-    radius = _radius(epsilon, x)
+    check_labels("y", y, x)
+    x, radius = x.detach(), _radius(epsilon, x)
     rate = None if eta is None else _radius(eta, x, "eta")
     lower, upper = _bounds(x, radius, low, high)
     generator, highest = _generator(generator, x), int(y.max())
     best = best_value = best_fools = None
     with evaluation_mode(model, x), tqdm(total=restarts * steps, disable=not progress) as bar:
+        x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
             for step in range(steps + 1):
@@ -236,10 +251,10 @@ def pgd(
                 if last and not keep_best and restarts == 1:
                     return delta  # nothing to compare it with
                 with torch.set_grad_enabled(not last):
-                    logits = _logits(model, x + delta.requires_grad_(not last), highest)
+                    logits = checked_logits(model, x + delta.requires_grad_(not last), highest)
                     value = LOSSES[loss](logits, y) * (-1 if targeted else 1)
                 if not last:
-                    (gradient,) = torch.autograd.grad(value.sum(), delta)
+                    (gradient,) = torch.autograd.grad(value.sum(), delta, materialize_grads=True)
                 delta, value = delta.detach(), value.detach()
                 fools = (logits.argmax(1) == y) == targeted
                 if keep_best or last:
@@ -274,7 +289,7 @@ def _scaled(gradient, direction, norm, unit):
 def _shrink(delta, radius):
     """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
     length = _norms(delta)
-    factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
+    factor = radius / length * (1 - 2 * torch.finfo(delta.dtype).eps)
     return delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
 
 
@@ -293,7 +308,7 @@ def _start(radius, lower, upper, norm, generator):
 
 
 def _check_gradient(gradient, fools, *, warn):
-    if gradient.sum().isnan():
+    if not gradient.sum().isfinite() and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
     if warn:
         blind = (gradient.flatten(1).abs().amax(1) == 0) & ~fools
@@ -322,7 +337,7 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
     _check_count("c_steps", c_steps)
     _check_count("max_iter", max_iter)
     _check_pixels(x)
-    _check_labels("target", target, x)
+    check_labels("target", target, x)
     highest, shape = int(target.max()), x.shape
     lower, upper = (bound.flatten(1) for bound in _bounds(x, torch.full_like(x[:1], torch.inf), 0.0, 1.0))
 
@@ -330,7 +345,7 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
         """Return value, gradient and whether the target is reached, for the samples kept."""
         with torch.enable_grad():
             delta.requires_grad_()
-            logits = _logits(model, x[kept] + delta.view(-1, *shape[1:]), highest)
+            logits = checked_logits(model, x[kept] + delta.view(-1, *shape[1:]), highest)
             loss = cross_entropy(logits, target[kept])
             (gradient,) = torch.autograd.grad(loss.sum(), delta)
         delta.detach_()
@@ -342,10 +357,13 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
     with evaluation_mode(model, x), torch.no_grad():
         searched = torch.arange(len(x), device=x.device)
         best, best_length = torch.zeros_like(lower), lower.new_full((len(x),), torch.inf)
-        c = 0.1 * objective(best.clone(), torch.zeros_like(best_length), searched)[1].norm(dim=1)  # at c = |gradient| the start is a minimiser
+        # at c = |gradient| the start is a minimiser
+        c = 0.1 * objective(best.clone(), torch.zeros_like(best_length), searched)[1].norm(dim=1)
         c_low, c_high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
-            delta, hit, length = _minimize(objective, best[searched], c[searched], lower[searched], upper[searched], searched, max_iter)
+            delta, hit, length = minimize(
+                objective, best[searched], c[searched], lower[searched], upper[searched], searched, max_iter
+            )
             shorter = (length < best_length[searched]) | best_length[searched].isinf()
             best[searched[shorter]], best_length[searched[shorter]] = delta[shorter], length[shorter]
             c_low[searched[hit]], c_high[searched[~hit]] = c[searched[hit]], c[searched[~hit]]
@@ -354,63 +372,6 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
             if not len(searched):
                 break
     return best.view(shape)
-
-
-def _minimize(objective, start, c, lower, upper, names, max_iter, memory=8):
-    """Minimise a batch of functions over boxes by projected L-BFGS; each sample has its own step, and leaves when done.
-
-    names: the samples' indices for ``objective``. Returns for each sample the shortest point seen that reaches the
-    target (the minimiser where none does), whether the minimiser reaches it, and that point's length (else infinite).
-    """
-    delta, left = start.clone(), torch.arange(len(start), device=start.device)
-    value, gradient, hit = objective(delta.clone(), c, names)
-    shortest, shortest_length = delta.clone(), torch.where(hit, delta.norm(dim=1), torch.inf)
-    moves, turns, curvatures = [], [], []
-    for _ in range(max_iter):
-        pressed = ((delta <= lower) & (gradient > 0)) | ((delta >= upper) & (gradient < 0))
-        slope = gradient.masked_fill(pressed, 0.0)
-        direction = -_inverse_hessian(slope, moves, turns, curvatures).masked_fill(pressed, 0.0)
-        direction = torch.where((direction * slope).sum(1, keepdim=True) >= 0, -slope, direction)
-        if not moves:
-            direction /= slope.norm(dim=1, keepdim=True).clamp_min(1)
-        old_delta, old_value, old_gradient = delta.clone(), value.clone(), gradient.clone()
-        searching, step = left, 1.0
-        for _ in range(12):  # Armijo's rule, halving: 2^-12 of a step is no step
-            start = old_delta[searching]
-            trial = (start + step * direction[searching]).clamp(lower[searching], upper[searching])
-            now, slopes, hits = objective(trial, c[searching], names[searching])
-            length = trial.norm(dim=1)
-            nearer = hits & (length < shortest_length[searching])
-            shortest[searching[nearer]], shortest_length[searching[nearer]] = trial[nearer], length[nearer]
-            good = now <= old_value[searching] + 1e-4 * (old_gradient[searching] * (trial - start)).sum(1)
-            accepted = searching[good]
-            delta[accepted], value[accepted], gradient[accepted], hit[accepted] = trial[good], now[good], slopes[good], hits[good]
-            searching, step = searching[~good], step / 2
-            if not len(searching):
-                break
-        moves, turns = [*moves, delta - old_delta][-memory:], [*turns, gradient - old_gradient][-memory:]
-        curvature = (moves[-1] * turns[-1]).sum(1)
-        sound = curvature > 1e-12 * turns[-1].square().sum(1)
-        curvatures = [*curvatures, torch.where(sound, 1 / curvature, 0.0)][-memory:]
-        left = left[((old_value > value) & (slope.norm(dim=1) > torch.finfo(c.dtype).eps ** 0.5 * c))[left]]
-        if not len(left):
-            break
-    unreached = shortest_length.isinf()
-    return torch.where(unreached[:, None], delta, shortest), hit, shortest_length
-
-
-def _inverse_hessian(slope, moves, turns, curvatures):
-    """Return the L-BFGS approximation of the inverse Hessian times slope, sample by sample (two-loop recursion)."""
-    weights = []
-    for move, turn, curvature in zip(reversed(moves), reversed(turns), reversed(curvatures), strict=True):
-        weights.append(curvature * (move * slope).sum(1))
-        slope = slope - weights[-1][:, None] * turn
-    if moves:
-        size = curvatures[-1] * turns[-1].square().sum(1)
-        slope = slope / torch.where(size > 0, size, 1.0)[:, None]
-    for move, turn, curvature in zip(moves, turns, curvatures, strict=True):
-        slope = slope + (weights.pop() - curvature * (turn * slope).sum(1))[:, None] * move
-    return slope
 
 
 # ---- attacks that see only the scores ----------------------------------------------------------------
@@ -425,10 +386,10 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     """
     _check_count("generations", generations)
     _check_pixels(x)
-    _check_labels("y", y, x)
+    check_labels("y", y, x)
     generator, result = _generator(generator, x), torch.zeros_like(x)
     if target is not None:
-        _check_labels("target", target, x)
+        check_labels("target", target, x)
     for index in range(len(x)):
         image, label = x[index : index + 1], y[index : index + 1]
         wanted = None if target is None else target[index : index + 1]
@@ -456,30 +417,29 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     Each time: candidates (population, pixels, 2 + c), each a row, a column and a colour; their scores (population,),
     the log-odds of the target (no target: of not y); and whether each fools the model. A child is r1 + 0.5 (r2 - r3)
     of three different candidates, without crossover, and replaces the candidate of its own index if it is as good.
-    The log-odds order candidates as the probability does, but do not saturate. Our own loop and not SciPy's: one
-    forward pass scores a whole generation, and the random numbers are torch's.
+    Our own loop and not SciPy's: one forward pass scores a whole generation, and the random numbers are torch's.
     """
     _check_square_images(x)
     _check_count("pixels", pixels)
     _check_count("population", population, least=4)
     generator, (_, c, h, w) = _generator(generator, x), x.shape
     aim = y if target is None else target
-    size = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype)
+    size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
     def score(candidates):
         with evaluation_mode(model, x), torch.no_grad():
-            logits = _logits(model, _painted(x, candidates), int(aim.max()))
-        odds = logits[:, aim[0]] - logits.scatter(1, aim.expand(len(logits), 1), -torch.inf).logsumexp(1)
+            logits = checked_logits(model, _painted(x, candidates), int(aim.max()))
+        odds = log_odds(logits, aim.expand(len(logits)))
         reached = logits.argmax(1) == aim
         return (-odds, ~reached) if target is None else (odds, reached)
 
-    candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=x.dtype) * size
-    colours = torch.randn(population, pixels, c, generator=generator, dtype=x.dtype)
+    candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=x.dtype, device=home).to(x.device) * size
+    colours = torch.randn(population, pixels, c, generator=generator, dtype=x.dtype, device=home).to(x.device)
     candidates[..., 2:] = ((128 + 127 * colours) / 255).clamp(0, 1)
     scores, fools = score(candidates)
     while True:
         yield candidates, scores, fools
-        order = torch.randperm(population, generator=generator)
+        order = torch.randperm(population, generator=generator, device=home).to(x.device)
         r1, r2, r3 = candidates[order], candidates[order.roll(1)], candidates[order.roll(2)]
         children = (r1 + 0.5 * (r2 - r3)).clamp(min=torch.zeros_like(size), max=size)
         new_scores, new_fools = score(children)
@@ -494,7 +454,7 @@ def _painted(x, candidates):
     rows = candidates[..., 0].long().clamp(max=x.shape[2] - 1)
     columns = candidates[..., 1].long().clamp(max=x.shape[3] - 1)
     for pixel in range(candidates.shape[1]):  # one after the other: two at the same place do not add up
-        images[torch.arange(len(images)), :, rows[:, pixel], columns[:, pixel]] = candidates[:, pixel, 2:].to(x.device)
+        images[torch.arange(len(images)), :, rows[:, pixel], columns[:, pixel]] = candidates[:, pixel, 2:]
     return images
 
 
@@ -506,17 +466,17 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     """
     _check_count("queries", queries)
     _check_pixels(x)
-    _check_labels("y", y, x)
+    check_labels("y", y, x)
     _check_square_images(x)
     n, c, h, w = x.shape
-    radius, generator = _radius(epsilon, x).expand(n, 1, 1, 1) if not torch.as_tensor(epsilon).dim() else _radius(epsilon, x), _generator(generator, x)
+    radius, generator = _radius(epsilon, x).expand(n, 1, 1, 1), _generator(generator, x)
     lower, upper = _bounds(x, radius, 0.0, 1.0)
 
     def draw(high, shape):
         return torch.randint(high, shape, generator=generator, device=generator.device).to(x.device)
 
     def scored(delta, kept):
-        return margin(_logits(model, x[kept] + delta, int(y.max())), y[kept])
+        return margin(checked_logits(model, x[kept] + delta, int(y.max())), y[kept])
 
     with evaluation_mode(model, x), torch.no_grad():
         everyone = torch.arange(n, device=x.device)

@@ -129,3 +129,11 @@ def photo(name):
     if name == "motorcycle":  # left image, right image, disparity
         pixels = pixels[0]
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
+
+
+def centre(x, size):
+    """Return the central square of images x (n, c, h, w), resized to (n, c, size, size)."""
+    side = min(x.shape[2:])
+    top, left = (x.shape[2] - side) // 2, (x.shape[3] - side) // 2
+    square = x[:, :, top : top + side, left : left + side]
+    return torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)

@@ -105,4 +105,4 @@ class Explorer:
             raise
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return picture(*self.frame()) | self.widget._repr_mimebundle_(include=["application/vnd.jupyter.widget-view+json"])
+        return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture

@@ -47,7 +47,7 @@ def manifest():
 
 
 def load(name):
-    """Return a trained network of this project, in eval mode.
+    """Return a trained network of this project, in eval mode, with ``model.categories`` (the names of its classes).
 
     name: a key of ``manifest()``: "digits-standard" (8 x 8 digits) or "mnist-standard" (28 x 28).
     Raises ValueError for an unknown name, FileNotFoundError for a missing file, and OSError where the
@@ -68,7 +68,21 @@ def load(name):
         )
     model = small_cnn(**entry["architecture"])
     model.load_state_dict(read_tensors(content))
+    model.categories = data.CLASSES[entry["recipe"]["dataset"]]
     return model.eval()
+
+
+def verdicts(model, x):
+    """Return what the model says of each image of x (n, c, h, w): its class and its confidence, as "8 (97 %)"."""
+    with torch.no_grad():
+        confidence, label = model(x).softmax(1).max(1)
+    return [f"{model.categories[k]} ({100 * p:.0f} %)" for k, p in zip(label.tolist(), confidence.tolist(), strict=True)]
+
+
+def has_weights(name):
+    """Return whether ``pretrained(name)`` finds its weights on this machine, without a network."""
+    file = import_torchvision().models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
+    return any((Path(hub) / "checkpoints" / file).exists() for hub in (data.folder() / "hub", torch.hub.get_dir()))
 
 
 def pretrained(name):
