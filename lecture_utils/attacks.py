@@ -25,7 +25,6 @@ from tqdm.auto import tqdm
 
 from .minimize import minimize
 
-
 # ---- losses, one value a sample ----------------------------------------------------------------------
 
 
@@ -47,6 +46,7 @@ def log_odds(logits, y):
 
 
 LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
+SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
 
 
 # ---- the ball and the box ----------------------------------------------------------------------------
@@ -149,9 +149,9 @@ def check_labels(name, y, x):
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
         kind = str(y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
         raise TypeError(f"{name} must be a tensor of int64 labels, got {kind}")
-    if x.dim() < 2 or y.shape != x.shape[:1]:
+    if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
         raise ValueError(
-            f"x must have shape (n, ...) and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
+            f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
             + (" (one image: x[None])" if x.dim() in (1, 3) else "")
         )
     if y.min() < 0:
@@ -289,7 +289,7 @@ def _scaled(gradient, direction, norm, unit):
 def _shrink(delta, radius):
     """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
     length = _norms(delta)
-    factor = radius / length * (1 - 2 * torch.finfo(delta.dtype).eps)
+    factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
     return delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
 
 
@@ -300,8 +300,7 @@ def _start(radius, lower, upper, norm, generator):
         return torch.rand(shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
 
     if norm == "linf":
-        low, high = lower.clamp(min=-radius), upper.clamp(max=radius)
-        return (low + (high - low) * uniform(lower.shape)).clamp_(lower, upper)
+        return (lower + (upper - lower) * uniform(lower.shape)).clamp_(lower, upper)
     normal = torch.randn(lower.shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
     share = uniform((len(lower), *[1] * (lower.dim() - 1))) ** (1 / lower[0].numel())
     return _shrink(normal.mul_(radius * share / _norms(normal)), radius).clamp_(lower, upper)
@@ -387,14 +386,12 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     _check_count("generations", generations)
     _check_pixels(x)
     check_labels("y", y, x)
-    generator, result = _generator(generator, x), torch.zeros_like(x)
-    if target is not None:
-        check_labels("target", target, x)
-    for index in range(len(x)):
-        image, label = x[index : index + 1], y[index : index + 1]
+    check_labels("target", y if target is None else target, x)
+    options = {"pixels": pixels, "population": population, "generator": _generator(generator, x)}
+    result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
+    for index, (image, label) in enumerate(zip(x.detach().split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
-        enough = math.log(0.95 / 0.05) if wanted is None else math.log(0.9 / 0.1)
-        evolution = one_pixel_candidates(model, image, label, target=wanted, pixels=pixels, population=population, generator=generator)
+        evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
         best = (False, -math.inf)
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
             key, winner = max(((bool(fools[i]), scores[i].item()), i) for i in _contenders(scores, fools))
@@ -486,8 +483,8 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
             kept = everyone[best <= 0]
             if not len(kept):
                 break
-            side = max(1, round(math.sqrt(_square_share(query / queries) * h * w)))
-            side = min(side, h, w)
+            share = 0.8 / 2 ** sum(query / queries > fall for fall in SQUARE_FALLS)
+            side = min(h, w, max(1, round(math.sqrt(share * h * w))))
             rows = draw(h - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
             columns = draw(w - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
             window = torch.zeros(len(kept), 1, h, w, dtype=torch.bool, device=x.device)
@@ -498,9 +495,3 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
             better = value > best[kept]
             delta[kept[better]], best[kept[better]] = trial[better], value[better]
     return delta
-
-
-def _square_share(progress):
-    """Return the share of the image that a square covers after this share of the queries (the paper's schedule)."""
-    falls = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-    return 0.8 / 2 ** sum(progress > fall for fall in falls)

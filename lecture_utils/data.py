@@ -9,6 +9,8 @@ import io
 import os
 import tempfile
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -21,8 +23,12 @@ CLASSES = {
     "mnist": [str(digit) for digit in range(10)],
     "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
 }
+# What readers raise on files that are cut short or overwritten
+DAMAGE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile)
 # All are CC0 or in the public domain; their sources are listed in data/README.md.
-PHOTOGRAPHS = {"astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "motorcycle": "stereo_motorcycle", "rocket": "rocket"}
+PHOTOGRAPHS = {
+    "astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "motorcycle": "stereo_motorcycle", "rocket": "rocket",
+}  # fmt: skip
 
 
 def folder():
@@ -80,9 +86,12 @@ def _read_jpegs(path):
     """Decode a copy of CIFAR-10 kept as JPEG: close to the official bytes, but not the same."""
     from PIL import Image
 
-    with np.load(path) as file:
-        bytes_, offset, labels = file["jpeg"].tobytes(), file["offset"], file["label"]
-    images = [np.asarray(Image.open(io.BytesIO(bytes_[a:b]))) for a, b in zip(offset, offset[1:], strict=False)]
+    try:
+        with np.load(path) as file:
+            bytes_, offset, labels = file["jpeg"].tobytes(), file["offset"], file["label"]
+        images = [np.asarray(Image.open(io.BytesIO(bytes_[a:b]))) for a, b in zip(offset, offset[1:], strict=False)]
+    except DAMAGE as error:
+        raise OSError(f"{path} is damaged ({error}): delete it and copy it again") from error
     return np.stack(images), labels
 
 
@@ -91,10 +100,10 @@ def _read(name, train):
     reader = getattr(import_torchvision().datasets, name)
     try:
         return reader(folder(), train=train, download=False)
-    except RuntimeError:  # torchvision's word for missing or damaged files
+    except DAMAGE as error:
+        if "not found" not in str(error):  # torchvision's words for missing files; for CIFAR-10 for damaged ones as well
+            raise OSError(f"the files of {name} in {folder()} are damaged ({error}): delete them and load again") from error
         _download(reader, folder())
-    except (AssertionError, ValueError, EOFError, OSError) as error:
-        raise OSError(f"the files of {name} in {folder()} are damaged ({error}): delete them and load again") from error
     return reader(folder(), train=train, download=False)
 
 
@@ -111,7 +120,7 @@ def _download(reader, target):
                     os.replace(file, place)
     except (OSError, RuntimeError) as error:
         raise FileNotFoundError(
-            f"{reader.__name__} is not in {target} and could not be downloaded ({error}). Load it once where there is a "
+            f"{reader.__name__} is not (whole) in {target} and could not be downloaded ({error}). Load it once where there is a "
             'network, or set LECTURE_DATA to a folder that holds it; dataset "digits" needs neither.'
         ) from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from .attacks import cross_entropy, evaluation_mode
+from .attacks import check_labels, checked_logits, cross_entropy, evaluation_mode
 
 
 @dataclass
@@ -24,13 +24,12 @@ class History:
 
 def _perturbed_logits(model, x, y, attack, batch_size):
     """Return the logits (n, K) at x + attack(model, x, y), computed batch by batch in evaluation mode."""
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(f"x and y must hold the same number of samples, at least one; got {len(x)} and {len(y)}")
+    check_labels("y", y, x)
     logits = []
     for images, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
         delta = attack(model, images, labels) if attack else 0.0
         with evaluation_mode(model, images), torch.no_grad():
-            logits.append(model(images + delta))
+            logits.append(checked_logits(model, images + delta, int(labels.max())))
     return torch.cat(logits)
 
 
@@ -59,6 +58,7 @@ def fit(
     state after every epoch; a run that was interrupted goes on from it and ends with the same weights.
     Returns a History. Raises FloatingPointError when the loss is no longer finite.
     """
+    check_labels("y", y, x)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     history, file = History(), Path(checkpoint) if checkpoint else None

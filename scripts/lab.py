@@ -19,11 +19,17 @@ import time
 import urllib.request
 from pathlib import Path
 
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
 PATIENCE = 120_000  # milliseconds: a start of torch on a busy machine fits in
+SETTINGS = {
+    "notebook-extension/tracker": '{"windowingMode": "none"}',  # every cell is in the page, also out of sight
+    "apputils-extension/notification": '{"fetchNews": "false"}',  # no pop-up
+}
+IDLE = "#jp-main-statusbar >> text=/\\| Idle$/"
 EXECUTED = """() => {
     const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(one => one.textContent)
     return prompts.some(one => /\\d/.test(one)) && !prompts.some(one => one.includes("*"))
@@ -48,7 +54,7 @@ class Lab:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.token, self.url = secrets.token_hex(16), f"http://127.0.0.1:{port}"
-        options = f"--no-browser --allow-root --ip=127.0.0.1 --port={port} --ServerApp.port_retries=0 --LabApp.news_url=None"
+        options = f"--no-browser --allow-root --ip=127.0.0.1 --port={port} --ServerApp.port_retries=0"
         self.server = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options.split(), f"--IdentityProvider.token={self.token}", str(self.folder)],
             env=self.environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
@@ -82,9 +88,10 @@ class Lab:
         python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = os.environ | {name: str(private / place) for name, place in places.items()} | {"PYTHONPATH": python_path}
         self.log = private / "log"
-        settings = private / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-        settings.parent.mkdir(parents=True)
-        settings.write_text('{"windowingMode": "none"}', encoding="utf-8")  # every cell is in the page, also out of sight
+        for name, content in SETTINGS.items():
+            file = private / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
 
     def _await_server(self):
         end = time.monotonic() + PATIENCE / 1000
@@ -102,9 +109,15 @@ class Lab:
         page.set_default_timeout(PATIENCE)
         workspace = secrets.token_hex(4)
         page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?reset&token={self.token}")
-        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        page.wait_for_selector(IDLE)
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
         return page
+
+
+def notebook(*cells):
+    """Return a notebook of code cells for this environment's kernel."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return new_notebook(cells=[new_code_cell(cell.strip()) for cell in cells], metadata={"kernelspec": kernel})
 
 
 def run_all(page):
@@ -112,4 +125,4 @@ def run_all(page):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(EXECUTED)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    page.wait_for_selector(IDLE)

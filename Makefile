@@ -1,0 +1,44 @@
+# `make` lists what can be made. Everything happens in .venv, which the first call sets up.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+export JUPYTER_PREFER_ENV_PATH := 1
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+lab: .venv/ready ## set up, open JupyterLab on the notebooks
+	LECTURE_DATA="$${LECTURE_DATA:+$$(cd "$$LECTURE_DATA" && pwd)}" \
+	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None notebooks
+
+run: .venv/ready ## set up, execute the notebooks into build/executed: seconds, peak memory, cells, checks
+	$(PY) scripts/execute.py
+
+test: .venv/ready-test ## set up, run everything that checks
+	$(PY) -m pytest
+
+bench: .venv/ready-test ## measure how long a slider takes to show its picture
+	$(PY) scripts/bench.py
+
+checkpoints: .venv/ready ## train the networks in data/ again (MNIST: minutes)
+	$(PY) scripts/train_checkpoints.py
+
+clean: ## delete build/ and all caches (.venv stays)
+	rm -rf build .pytest_cache .hypothesis .ruff_cache
+	find lecture_utils scripts tests notebooks -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+# A stamp is written last: a set-up that failed or was interrupted starts afresh the next time.
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Another one: make PYTHON=python3.12 ..." % v)' \
+	|| { command -v $(PYTHON) >/dev/null || echo 'Python 3.11, 3.12 or 3.13 is needed, there is no $(PYTHON). Another one: make PYTHON=python3.12 ...'; exit 1; } >&2
+	@echo "Setting up .venv: downloads about 1 GB the first time, a few minutes."
+	$(PYTHON) -m venv --clear .venv
+	$(PIP) .
+	@touch $@
+
+.venv/ready-test: .venv/ready
+	$(PIP) '.[test,peers]'
+	@touch $@
+
+.PHONY: help lab run test bench checkpoints clean

@@ -1,0 +1,197 @@
+"""Measure what the lecture promises: prints tables and writes build/bench.json.
+
+    python scripts/bench.py [SECTION ...]       all sections without an argument
+
+sliders     key press to new picture, in JupyterLab in headless Chromium, beside the naive way and an empty swap
+memory      what a kernel holds after thousands of moves
+
+A section is a function that prints its table and returns what it measured and a list of ``target(...)``.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import start_new_kernel
+from tqdm import tqdm
+
+from lab import ROOT, Lab, notebook, run_all
+
+RESULT = ROOT / "build" / "bench.json"
+
+SETUP = """
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+from lecture_utils import attacks, data, networks, plots
+from lecture_utils.explore import explore, slider
+
+model = networks.load("digits-standard")
+x, y = (tensor[:1] for tensor in data.load("digits", "test"))
+values = np.linspace(0, 0.3, 31)
+
+def row(epsilon):
+    delta = attacks.pgd(model, x, y, epsilon, steps=5)
+    confidence, label = model(x + delta).softmax(1)[0].max(0)
+    return (x, plots.grey_levels(delta), x + delta), ("x", f"ε = {epsilon:.2f}", f"{label}: {confidence:.1%}")
+"""
+OURS = """
+panel = plots.Images(3)
+
+def draw(epsilon):
+    images, captions = row(epsilon)
+    return panel.update(images, captions, f"The digit, the perturbation and their sum; ε = {epsilon:.2f}")
+
+ours = explore(draw, epsilon=slider(values, 0.0))
+ours
+"""
+NAIVE = """
+def naive(epsilon):
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+    for axis, image, caption in zip(axes, *row(epsilon)):
+        axis.imshow(image[0, 0], cmap="gray", vmin=0, vmax=1)
+        axis.set_title(caption)
+        axis.axis("off")
+    plt.show()
+
+widgets.interact(naive, epsilon=widgets.FloatSlider(min=0, max=0.3, step=0.01, value=0));
+"""
+EMPTY = """
+frames = [plots.image_tag(png, alt) for png, alt in (ours.frame(epsilon=epsilon) for epsilon in (0.1, 0.2))]
+swapped, control = widgets.HTML(frames[0]), widgets.SelectionSlider(options=values)
+control.observe(lambda change: setattr(swapped, "value", frames[control.index % 2]), "value")
+widgets.VBox([control, swapped])
+"""
+VARIANTS = {"ours": OURS, "naive": NAIVE, "empty swap": EMPTY}
+
+# Runs in the page. A picture counts as shown in the first frame after it is decoded, a key press when the browser got it.
+WATCH = """() => {
+    window.keys = []
+    window.shown = []
+    addEventListener("keydown", event => keys.push(event.timeStamp), true)
+    const sources = new Map()
+    document.querySelectorAll(".jp-Cell-outputArea").forEach(area => {
+        const look = async () => {
+            const image = area.querySelector("img")
+            if (!image || image.src === sources.get(area)) return
+            sources.set(area, image.src)
+            await image.decode().catch(() => {})
+            requestAnimationFrame(() => image.isConnected && shown.push({time: performance.now(), alt: image.alt}))
+        }
+        new MutationObserver(look).observe(area, {subtree: true, childList: true, attributeFilter: ["src"]})
+        sources.set(area, area.querySelector("img")?.src)
+    })
+}"""
+
+
+def sliders(bursts=6):
+    """Press an arrow key on one slider after the other; then hold it down on ours."""
+    keys = ["ArrowRight"] * 30 + ["ArrowLeft"] * 30
+    times = {name: [] for name in VARIANTS}
+    with tempfile.TemporaryDirectory() as folder:
+        nbformat.write(notebook(SETUP, *VARIANTS.values()), Path(folder, "sliders.ipynb"))
+        with Lab(folder) as lab:
+            page = lab.open("sliders.ipynb", height=2600)  # all pictures in sight
+            run_all(page)
+            page.wait_for_function(f"document.querySelectorAll('.jp-Cell-outputArea img').length == {len(VARIANTS)}")
+            page.evaluate(WATCH)
+            handles = dict(zip(VARIANTS, page.locator(".noUi-handle").all(), strict=True))
+            for key in tqdm(keys, desc="rounds of key presses"):
+                for name, handle in handles.items():
+                    times[name].append(_press(page, handle, key))
+            lasts = [_burst(page, handles["ours"], keys[:30] if i % 2 == 0 else keys[30:], wait) for wait in (0, 30) for i in range(bursts)]
+    rows = {name: {"median": statistics.median(one), "95 %": statistics.quantiles(one, n=20)[-1]} for name, one in times.items()}
+    print(f"{'key press to picture, ms':30}{'median':>8}{'95 %':>8}")
+    for name, row in rows.items():
+        print(f"{name:30}{row['median']:8.1f}{row['95 %']:8.1f}")
+    print(f"{'ours, last of a burst of 30':30}{statistics.median(lasts):8.1f}{statistics.quantiles(lasts, n=20)[-1]:8.1f}")
+    ours, naive, empty = (row["median"] for row in rows.values())
+    return {"milliseconds": rows, "last of a burst": lasts}, [
+        target("median, ours / naive", ours / naive, 1 / 3),
+        target("median, ours / empty swap", ours / empty, 2.5),
+        target("last picture of a burst, longest, ms", max(lasts), 300),
+    ]
+
+
+def _press(page, handle, key):
+    """Return the milliseconds from a key press to the picture that it causes."""
+    page.evaluate("keys = [], shown = []")
+    handle.press(key)
+    page.wait_for_function("shown.length")
+    page.wait_for_timeout(150)  # let the kernel become idle
+    return page.evaluate("shown[0].time - keys[0]")
+
+
+def _burst(page, handle, keys, wait):
+    """Return the milliseconds from the last of many key presses, some ms apart, to its picture; refuse stale pictures."""
+    page.evaluate("keys = [], shown = []")
+    for key in keys:
+        handle.press(key)
+        page.wait_for_timeout(wait)
+    last = "ε = 0.30" if keys[0] == "ArrowRight" else "ε = 0.00"
+    page.wait_for_function("last => shown.some(one => one.alt.endsWith(last))", arg=last)
+    page.wait_for_timeout(1000)
+    alts = page.evaluate("shown.map(one => one.alt)")
+    if alts != sorted(alts, reverse=keys[0] == "ArrowLeft") or not alts[-1].endswith(last):
+        raise AssertionError(f"a stale picture was shown: {alts}")
+    return page.evaluate("last => shown.find(one => one.alt.endsWith(last)).time - keys.at(-1)", last)
+
+
+def memory(moves=2000):
+    """Move our slider by code in a kernel that sends its pictures to a client."""
+    measure = f"""
+import psutil
+def resident(moves):
+    for move in range(moves):
+        ours.move(epsilon=values[move % 31])
+    return psutil.Process().memory_info().rss / 2**20
+before, after = resident(200), resident({moves})
+"""
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        answers = {"before": "before", "after": "after"}
+        reply = client.execute_interactive(SETUP + OURS + measure, output_hook=lambda _: None, user_expressions=answers, timeout=600)
+        if reply["content"]["status"] != "ok":
+            raise RuntimeError("\n".join(reply["content"]["traceback"]))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    found = {name: float(one["data"]["text/plain"]) for name, one in reply["content"]["user_expressions"].items()}
+    print(f"resident memory before and after {moves} moves: {found['before']:.0f} and {found['after']:.0f} MiB")
+    return found, [target(f"growth over {moves} moves, MiB", found["after"] - found["before"], 10)]
+
+
+def target(claim, value, limit):
+    return {"claim": claim, "value": round(value, 3), "limit": round(limit, 3), "met": bool(value <= limit)}
+
+
+SECTIONS = {"sliders": sliders, "memory": memory}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {', '.join(SECTIONS)}")
+    sections = parser.parse_args().sections or list(SECTIONS)
+    if unknown := set(sections) - set(SECTIONS):
+        parser.error(f"the sections are {', '.join(SECTIONS)}; got {', '.join(sorted(unknown))}")
+    results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    for name in sections:
+        print(f"\n== {name}")
+        measured, targets = SECTIONS[name]()
+        for one in targets:
+            print(f"{'met   ' if one['met'] else 'MISSED'}  {one['claim']}: {one['value']:g}, at most {one['limit']:g}")
+        results[name] = {"measured": measured, "targets": targets}
+    RESULT.parent.mkdir(exist_ok=True)
+    temporary = RESULT.with_suffix(".new")
+    temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, RESULT)
+    return 0 if all(one["met"] for name in sections for one in results[name]["targets"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""Execute notebooks, each in a fresh kernel; the same results give the same bytes.
+
+    python scripts/execute.py [NOTEBOOK ...] [-p NAME VALUE] [--output DIR | --store]
+
+All of notebooks/ without a name, into build/executed/. --store writes back to the notebook itself, if no cell failed.
+-p sets a parameter of the notebook, as often as needed; a misspelt one is refused.
+"""
+
+import argparse
+import ast
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SECONDS = 300  # for a cell; a notebook takes less than 60 on two cores
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+class NotebookError(Exception):
+    """A notebook that cannot be executed, or a cell or slider of it that failed."""
+
+
+def read(path):
+    """Return a notebook. A cell without an id gets its number as one, not a random one."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotebookError(f"{path} is not a notebook that can be read: {error}") from error
+    for number, cell in enumerate(content["cells"]):
+        cell.setdefault("id", f"cell-{number}")
+    metadata = content.get("metadata", {}) | METADATA
+    return nbformat.reads(json.dumps(content | {"metadata": metadata, "nbformat_minor": 5}), as_version=4)
+
+
+def write(notebook, path):
+    """Write a notebook whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text(notebook), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def text(notebook):
+    return nbformat.writes(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def check(notebook, parameters):
+    """Raise NotebookError for a parameter that the notebook does not have, or of another type than its default."""
+    known = {name: _value(found["default"]) for name, found in papermill.inspect_notebook(notebook).items()}
+    for name, value in parameters.items():
+        if name not in known:
+            raise NotebookError(f"the parameters are {', '.join(known) or 'none'}, got {name!r}")
+        expected = type(known[name])
+        if not (type(value) is expected or (expected is float and type(value) is int)):
+            raise NotebookError(f"parameter {name} must be {expected.__name__} like {known[name]!r}, got {value!r}")
+
+
+def _value(word):
+    """Return what a word means in Python; a word that means nothing there is a text."""
+    try:
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError):
+        return word
+
+
+def execute(notebook, parameters=None):
+    """Return a notebook executed in notebooks/ and normalised. Raises NotebookError where something in it failed."""
+    check(notebook, parameters or {})
+    # This interpreter's own kernel, whatever else is installed for the user.
+    own = os.path.join(sys.prefix, "share", "jupyter")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_PATH")]))
+    os.environ["PYTHONHASHSEED"] = "0"
+    if os.environ.get("LECTURE_DATA"):
+        os.environ["LECTURE_DATA"] = os.path.abspath(os.environ["LECTURE_DATA"])  # the kernel runs in another folder
+    quiet = ["--IPKernelApp.log_level=CRITICAL"]  # a warning about encryption at every start
+    try:
+        done = papermill.execute_notebook(
+            notebook, None, parameters or {}, kernel_name="python3", cwd=NOTEBOOKS, progress_bar=False,
+            execution_timeout=SECONDS, extra_arguments=quiet,
+        )  # fmt: skip
+    except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise NotebookError(str(error)) from error
+    if errors := hidden_errors(done):
+        raise NotebookError("an error that no cell shows:\n" + "\n".join(errors))
+    return normalise(done)
+
+
+def hidden_errors(notebook):
+    """Return the errors that the widgets hold: a slider moved by code swallows what its function raises."""
+    found = []
+    for model in notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {}).values():
+        outputs, value = model["state"].get("outputs", []), str(model["state"].get("value", ""))
+        found += [f"{one['ename']}: {one['evalue']}" for one in outputs if one["output_type"] == "error"]
+        found += [value] if 'role="alert"' in value else []
+    return found
+
+
+def normalise(notebook):
+    """Drop what differs between two executions: times, kernels, widgets (their pictures stay)."""
+    notebook = nbformat.from_dict(notebook)
+    for key in ("papermill", "widgets"):
+        notebook.metadata.pop(key, None)
+    notebook.metadata.update(METADATA)  # papermill has put this Python's version there
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+        elif "injected-parameters" in cell.metadata.tags:
+            cell.id = "injected-parameters"
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                if output.get("data", {}).pop(VIEW, None) and "image/png" not in output.data:
+                    output.data.clear()
+            cell.outputs = [one for one in cell.outputs if one.get("data", True)]
+    return notebook
+
+
+class Peak(threading.Thread):
+    """The largest memory that one child of this process, the kernel, holds between start and stop."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.bytes, self.stopped = 0, threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.join()
+
+    def run(self):
+        while not self.stopped.wait(0.02):
+            for child in psutil.Process().children():
+                try:
+                    self.bytes = max(self.bytes, child.memory_info().rss)
+                except psutil.Error:
+                    continue  # it has just ended
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
+    parser.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--output", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
+    target.add_argument("--store", action="store_true")
+    given = parser.parse_args()
+    parameters = {name: _value(value) for name, value in given.parameters}
+    if given.store and parameters:
+        parser.error("--store keeps the results of the default parameters, so it takes no -p")
+    paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
+    if not paths:
+        parser.error(f"no notebook in {NOTEBOOKS}")
+    try:
+        sources = [read(path) for path in paths]
+        for source in sources:
+            check(source, parameters)
+    except NotebookError as error:
+        parser.error(str(error))
+
+    width, failures = max(len(path.stem) for path in paths), []
+    print(f"{'notebook':{width}}  seconds  peak MB  cells  checks", flush=True)
+    for path, source in zip(paths, sources, strict=True):
+        goal = path if given.store else given.output / path.name
+        if not given.store:
+            goal.unlink(missing_ok=True)  # an old result must not look like this one's
+        start, note = time.perf_counter(), ""
+        with Peak() as peak:
+            try:
+                write(execute(source, parameters), goal)
+            except NotebookError as error:
+                failures.append(f"{path}: {error}")
+                note = "  FAILED"
+        seconds, memory = time.perf_counter() - start, peak.bytes / 1e6
+        code = [cell.source for cell in source.cells if cell.cell_type == "code"]
+        checks = sum(one.count(".check(") for one in code)
+        print(f"{path.stem:{width}}  {seconds:7.1f}  {memory:7.0f}  {len(code):5}  {checks:6}{note}", flush=True)
+    if failures:
+        sys.exit("\n\n".join(failures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What the tests of the notebooks share: the notebooks, and every way to run one, each run once and two at a time."""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import execute
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
+MOVES = """
+import itertools
+import lecture_utils.explore
+
+shown = {id(one): one for one in [*globals().values(), *Out.values()] if isinstance(one, lecture_utils.explore.Explorer)}
+for explorer in shown.values():
+    ends = [(slider.values[0], slider.values[-1]) for slider in explorer.controls.values()]
+    frames = []
+    for values in itertools.product(*ends):
+        position = dict(zip(explorer.controls, values))
+        assert explorer.move(**position).values == position
+        frames.append(explorer.frame(**position))
+    assert all(png and alt for png, alt in frames), "a picture without an alternative text"
+    assert len({alt for _, alt in frames}) > 1, f"the alternative text does not follow the sliders: {frames[0][1]}"
+print(len(shown), "explorers")
+""".strip()
+
+
+def data_folder():
+    """Return a folder that holds MNIST: LECTURE_DATA, data/, or shared/data beside the checkout; None without one."""
+    places = [Path(os.environ.get("LECTURE_DATA") or ROOT / "data"), ROOT / "data", ROOT.parent / "shared" / "data"]
+    return next((one.resolve() for one in places if (one / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists()), None)
+
+
+def run(command, threads=1):
+    """Run Python with arguments in the repository's root; on one thread, since two notebooks run at a time."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTEST_ADDOPTS": "", "NO_COLOR": "1"}
+    if folder := data_folder():
+        environment["LECTURE_DATA"] = str(folder)
+    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def run_notebook(source, output, *parameters):
+    """Execute a notebook; return the exit status, what was printed, and the path of the result."""
+    return *run(["scripts/execute.py", source, "--output", output, *parameters]), output / source.name
+
+
+def run_nbval(source):
+    """Return nbval's exit status, what it printed, and its counts, such as {"passed": 12}."""
+    options = "-q --nbval-lax --nbval-current-env --nbval-cell-timeout 120 -p no:cacheprovider"
+    status, printed = run(["-m", "pytest", *options.split(), source])
+    return status, printed, {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", printed.splitlines()[-1])}
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def twice(source, target):
+    """Write a copy of a notebook in which every code cell stands twice, and in the end the sliders are moved."""
+    notebook, cells = execute.read(source), []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type == "code":
+            cells.append(nbformat.from_dict(cell | {"id": f"{cell.id}-again"}))
+    notebook.cells = [*cells, nbformat.v4.new_code_cell(MOVES, id="moves")]
+    execute.write(notebook, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """All runs of all notebooks, two at a time: ``runs[path, name].result()`` is what ``run_...`` returned."""
+    folder = tmp_path_factory.mktemp("runs")
+    jobs = {}
+    for path in NOTEBOOKS:
+        jobs[path, "plain"] = (run_notebook, path, folder / "plain")
+        jobs[path, "twice"] = (run_notebook, twice(path, folder / path.name), folder / "twice")
+        jobs[path, "nbval"] = (run_nbval, path)
+        jobs[path, "seed 1"] = (run_notebook, path, folder / "seed", "-p", "seed", "1")
+        jobs[path, "quick True"] = (run_notebook, path, folder / "quick", "-p", "quick", "True")
+        if data_folder():
+            jobs[path, "dataset mnist"] = (run_notebook, path, folder / "mnist", "-p", "dataset", "mnist")
+    pool = ThreadPoolExecutor(max_workers=2)
+    yield {key: pool.submit(*job) for key, job in jobs.items()}
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="session")
+def executed(runs):
+    """Return a notebook executed as it is, normalised: ``executed(path)``."""
+
+    def result(path):
+        status, printed, output = runs[path, "plain"].result()
+        assert status == 0, printed
+        return execute.read(output)
+
+    return result

@@ -1,0 +1,282 @@
+"""Every notebook: runs, runs twice, runs with other parameters, says what it stores, and is built as the others are."""
+
+import json
+import re
+import statistics
+from html.parser import HTMLParser
+
+import conftest
+import execute
+import nbformat
+import pytest
+from conftest import NOTEBOOKS, code_cells, run_nbval, run_notebook
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+needs_mnist = pytest.mark.skipif(not conftest.data_folder(), reason="no MNIST: name a folder that holds it in LECTURE_DATA")
+NUMBER = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
+
+
+# Running
+
+
+@each_notebook
+def test_it_runs_within_its_memory_and_time(path, runs):
+    status, printed, _ = runs[path, "plain"].result()
+    assert status == 0, printed
+    seconds, megabytes, *_ = map(float, printed.splitlines()[-1].split()[1:])
+    assert megabytes < 1200
+    assert seconds < 120  # a minute alone; here another notebook runs beside it
+
+
+@each_notebook
+@pytest.mark.parametrize("parameter", ["seed 1", "quick True", pytest.param("dataset mnist", marks=needs_mnist)])
+def test_it_runs_with_another_parameter(path, parameter, runs):
+    if parameter.startswith("dataset") and "dataset" not in parameters(execute.read(path)):
+        pytest.skip("this notebook reads no data set")
+    status, printed, output = runs[path, parameter].result()
+    assert status == 0, printed
+    assert [cell for cell in execute.read(output).cells if cell.id == "injected-parameters"]
+
+
+@each_notebook
+def test_every_cell_runs_twice_in_a_row_with_the_same_result(path, runs):
+    status, printed, output = runs[path, "twice"].result()
+    assert status == 0, printed
+    cells = {cell.id: cell for cell in code_cells(execute.read(output))}
+    pairs = [(cell, cells[f"{name}-again"]) for name, cell in cells.items() if f"{name}-again" in cells]
+    assert pairs
+    assert not [first.source for first, again in pairs if shown(first) != shown(again)]
+
+
+@each_notebook
+def test_executing_again_changes_no_byte(path, runs, executed):
+    """The run with every cell twice, with the second ones left out, is another execution from a fresh kernel."""
+    other = execute.read(runs[path, "twice"].result()[2])
+    other.cells = [cell for cell in other.cells if not cell.id.endswith("-again") and cell.id != "moves"]
+    for number, cell in enumerate(code_cells(other), 1):
+        cell.execution_count = number
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = number
+    assert execute.text(other) == execute.text(executed(path))
+
+
+@each_notebook
+def test_every_slider_moves_to_both_ends(path, runs):
+    status, printed, output = runs[path, "twice"].result()
+    assert status == 0, printed
+    (moved,) = [cell for cell in code_cells(execute.read(output)) if cell.id == "moves"]
+    assert int(moved.outputs[0].text.split()[0]) >= 1
+
+
+@each_notebook
+def test_the_stored_notebook_passes_nbval(path, runs):
+    status, printed, counts = runs[path, "nbval"].result()
+    assert (status, counts) == (0, {"passed": len(code_cells(execute.read(path)))}), printed
+
+
+@each_notebook
+def test_what_is_stored_is_what_the_notebook_says(path, executed):
+    """Up to the last digits, which differ between processors, and the bytes of the pictures."""
+    stored, now = execute.read(path), executed(path)
+    assert [cell.source for cell in stored.cells] == [cell.source for cell in now.cells]
+    for one, other in zip(code_cells(stored), code_cells(now), strict=True):
+        assert one.execution_count == other.execution_count
+        assert [outline(output) for output in one.outputs] == [outline(output) for output in other.outputs], one.source
+
+
+@each_notebook
+def test_nbval_sees_a_changed_number(path, tmp_path):
+    notebook = execute.read(path)
+    last = next(i for i, cell in enumerate(notebook.cells) if checked(cell) and re.search(r"\d", text_of(cell)))
+    notebook.cells = notebook.cells[: last + 1]
+    output = next(one for one in notebook.cells[last].outputs if re.search(r"\d", one.get("text") or one.data["text/plain"]))
+    place = output if "text" in output else output.data
+    key = "text" if "text" in output else "text/plain"
+    place[key] = re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), place[key], count=1)
+    execute.write(notebook, tmp_path / path.name)
+    _, printed, counts = run_nbval(tmp_path / path.name)
+    assert counts == {"failed": 1, "passed": len(code_cells(notebook)) - 1} or counts == {"failed": 1}, printed
+
+
+# What must fail
+
+
+def written(path, *sources, first='seed, quick = 0, False\nname = "a"'):
+    """Write a small notebook of these cells, after one of parameters."""
+    cells = [nbformat.v4.new_code_cell(first, metadata={"tags": ["parameters"]}), *map(nbformat.v4.new_code_cell, sources)]
+    execute.write(execute.normalise(nbformat.v4.new_notebook(cells=cells)), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("epsilno", "0.5"), "the parameters are seed, epsilon, dataset, got 'epsilno'"),
+        (("seed", "one"), "parameter seed must be int like 0, got 'one'"),
+        (("dataset", "7"), "parameter dataset must be str like 'digits', got 7"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_runs(tmp_path, given, message):
+    source = written(tmp_path / "a.ipynb", "1 / 0", first='seed = 0\nepsilon = 0.1  # radius\ndataset = "digits"')
+    status, printed, output = run_notebook(source, tmp_path / "out", "-p", *given)
+    assert status != 0 and message in printed and "ZeroDivisionError" not in printed
+    assert not output.exists()
+
+
+DRAW = """
+import lecture_utils.explore, lecture_utils.plots
+panel = lecture_utils.plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+calls = []
+def draw(epsilon):
+    calls.append(epsilon)
+    if {wrong}:
+        raise ValueError("the drawing went wrong")
+    return panel.update([0, 1], [[0, epsilon]], f"a line that rises to {{epsilon}}")
+explorer = lecture_utils.explore.explore(draw, epsilon=lecture_utils.explore.slider([0.1, 0.2], 0.1))
+explorer
+""".strip()
+SWALLOWED = """
+import ipywidgets
+def draw(epsilon):
+    if epsilon > 0.2:
+        raise ValueError("the drawing went wrong")
+moving = ipywidgets.interactive(draw, epsilon=(0.0, 1.0))
+display(moving)
+""".strip()
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        (DRAW.format(wrong="len(calls) > 1"),),
+        (DRAW.format(wrong="epsilon > 0.1"), conftest.MOVES),
+        (
+            DRAW.format(wrong="epsilon > 0.1"),
+            "import contextlib\nwith contextlib.suppress(ValueError): explorer.move(epsilon=0.2)",
+        ),
+        (SWALLOWED,),
+    ],
+    ids=["when it is shown", "at the end of the slider", "in a message that no cell waits for", "inside interact"],
+)
+def test_an_explorer_whose_draw_raises_makes_the_execution_fail(tmp_path, sources):
+    status, printed, output = run_notebook(written(tmp_path / "a.ipynb", *sources), tmp_path / "out")
+    assert status != 0 and "the drawing went wrong" in printed
+    assert not output.exists()
+
+
+def test_a_failed_execution_leaves_the_stored_notebook_alone(tmp_path):
+    source = written(tmp_path / "a.ipynb", "print(seed)", "1 / 0")
+    before = source.read_bytes()
+    status, printed = conftest.run(["scripts/execute.py", source, "--store"])
+    assert status != 0 and "ZeroDivisionError" in printed
+    assert source.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_the_kernel_is_this_interpreters_own(tmp_path, monkeypatch):
+    kernel = tmp_path / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false"], "display_name": "of another project", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    source = written(tmp_path / "a.ipynb", "import sys\nprint(sys.prefix)")
+    status, printed, output = run_notebook(source, tmp_path / "out")
+    assert status == 0, printed
+    assert code_cells(execute.read(output))[1].outputs[0].text.strip() == execute.sys.prefix
+
+
+# How a notebook is built
+
+
+@each_notebook
+def test_the_first_code_cell_holds_the_parameters(path):
+    notebook = execute.read(path)
+    assert "parameters" in code_cells(notebook)[0].metadata.get("tags", [])
+    assert {"seed", "quick"} <= parameters(notebook).keys()
+
+
+@each_notebook
+def test_cells_are_short(path):
+    lines = [len(cell.source.splitlines()) for cell in code_cells(execute.read(path))]
+    assert max(lines) <= 25
+    assert statistics.median(lines) <= 8
+
+
+@each_notebook
+def test_it_stores_all_its_results_and_no_error_in_less_than_one_and_a_half_megabytes(path):
+    notebook = execute.read(path)
+    assert path.stat().st_size < 1_500_000
+    assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
+    outputs = [one for cell in code_cells(notebook) for one in cell.outputs]
+    assert not [one for one in outputs if one.output_type == "error" or one.get("name") == "stderr"]
+    assert "widgets" not in notebook.metadata
+    assert any(checked(cell) for cell in notebook.cells)
+    assert execute.text(execute.normalise(notebook)) == path.read_text(encoding="utf-8")
+
+
+@each_notebook
+def test_every_picture_has_an_alternative_text(path):
+    notebook = execute.read(path)
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if any(kind.startswith("image/") for kind in data):
+                assert alternatives(data.get("text/html", "")), cell.source
+            assert all(alternatives(data.get("text/html", ""))), cell.source
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            assert all(alternatives(cell.source)), cell.source
+            assert not re.search(r"!\[\s*\]\(", cell.source), cell.source
+
+
+@each_notebook
+def test_every_cell_has_its_place_in_the_slides(path):
+    kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+    placed = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type") for cell in execute.read(path).cells}
+    assert not [name for name, kind in placed.items() if kind not in kinds]
+
+
+@each_notebook
+def test_headings_are_numbered_and_skip_no_level(path):
+    found = [
+        line
+        for cell in execute.read(path).cells
+        if cell.cell_type == "markdown"
+        for line in re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL).splitlines()
+        if re.match("#+ ", line)
+    ]
+    levels = [len(line.split()[0]) for line in found]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False)), found
+    assert not [line for line in found if not re.match(r"# \D*\d|## (\d+ |What to take away|References)|###", line)]
+
+
+def parameters(notebook):
+    return execute.papermill.inspect_notebook(notebook)
+
+
+def checked(cell):
+    return cell.cell_type == "code" and "nbval-check-output" in cell.metadata.get("tags", [])
+
+
+def text_of(cell):
+    return "".join(one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell.outputs)
+
+
+def shown(cell):
+    return [{key: value for key, value in output.items() if key != "execution_count"} for output in cell.outputs]
+
+
+def outline(output):
+    """Return what an output is, with every number replaced by #."""
+    plain = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return output.output_type, sorted(output.get("data", {})), re.sub(NUMBER, "#", plain)
+
+
+def alternatives(html):
+    """Return the alternative texts of all images in a piece of HTML; None for an image that has none."""
+    found, parser = [], HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append(dict(attributes).get("alt")) if tag == "img" else None
+    parser.feed(html)
+    return found

@@ -1,0 +1,96 @@
+"""The files that install, run and describe the project agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+CONDA = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's own names
+FILES = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+]
+
+
+def requirements(lines):
+    found = map(Requirement, lines)
+    return {canonicalize_name(CONDA.get(one.name, one.name)): one.specifier for one in found}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BASE = requirements(PROJECT["dependencies"])
+PINS = requirements(line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
+
+
+def test_conda_installs_what_pip_installs():
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert "python=3.11" in lines  # the only form that repo2docker reads
+    conda = requirements(line for line in lines if line != "python=3.11")
+    assert {name: range_ for name, range_ in conda.items() if name not in ("pip", "setuptools")} == BASE
+
+
+def test_every_dependency_is_pinned_inside_its_range():
+    extras = [requirements(lines) for lines in PROJECT["optional-dependencies"].values()]
+    for name, range_ in [pair for group in (BASE, *extras) for pair in group.items()]:
+        (pin,) = PINS[name]
+        assert pin.operator == "==" and range_.contains(pin.version), name
+
+
+def test_every_import_is_declared():
+    names = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml"}
+    comes_along = {"nbclient", "IPython"}  # with papermill and ipywidgets
+    declared = {*BASE, *(name for lines in PROJECT["optional-dependencies"].values() for name in requirements(lines))}
+    own = {"lecture_utils", *(path.stem for folder in ("scripts", "tests") for path in (ROOT / folder).glob("*.py"))}
+    for path in (path for path in FILES if path.suffix == ".py"):
+        for name in re.findall(r"^ *(?:from|import) (\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            known = name in own | comes_along | sys.stdlib_module_names
+            assert known or canonicalize_name(names.get(name, name)) in declared, f"{path}: {name}"
+
+
+def test_make_alone_lists_the_targets():
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"lab", "run", "test", "bench", "checkpoints", "clean"} <= set(re.findall(r"^make (\w+)", listed, flags=re.MULTILINE))
+
+
+def test_make_names_a_python_that_is_too_old(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\necho "Python 3.11, 3.12 or 3.13 is needed" >&2\nexit 1\n')
+    old.chmod(0o755)
+    command = ["make", f"PYTHON={old}", "--always-make", ".venv/ready"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "is needed" in done.stderr and "--clear" not in done.stdout
+
+
+def test_what_the_readme_names_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", text)) - {"are"} <= targets
+    places = re.findall(r"`([\w.]+/[\w./]*)`", text) + re.findall(r"\]\((?!http)([^)]+)\)", text)
+    assert not [place for place in places if not place.startswith("build/") and not (ROOT / place).exists()]
+    assert "make test" in text and "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("name", [".ci/run", "postBuild"])
+def test_scripts_stop_at_the_first_error_and_can_be_run(name):
+    assert (ROOT / name).stat().st_mode & 0o111
+    assert re.search(r"^set -e", (ROOT / name).read_text(), flags=re.MULTILINE)
+
+
+def test_nothing_is_left_to_do_and_no_machine_is_named():
+    wrong = re.compile("TO" + "DO|FIX" + r"ME|(?<![\w.])/(home|root|work|Users|tmp)/\w")
+    texts = [path for path in FILES if path.exists() and path.suffix != ".safetensors"]
+    assert not [path for path in texts if wrong.search(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("command", ["check", "format --check"])
+def test_ruff_has_nothing_to_say(command):
+    done = subprocess.run(["ruff", *command.split(), "."], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
