@@ -17,26 +17,15 @@ see the loss must not read as robustness.
 
 import math
 import warnings
-from contextlib import contextmanager
 
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
 from .minimize import minimize
 
 # ---- losses, one value a sample ----------------------------------------------------------------------
-
-
-def cross_entropy(logits, y):
-    """Return log(sum_j exp(f_j)) - f_y for logits f (n, K) and labels y (n,); shape (n,) (slide "Classification setting")."""
-    return logits.logsumexp(1) - logits.gather(1, y[:, None])[:, 0]
-
-
-def margin(logits, y):
-    """Return max over j != y of f_j - f_y for logits f (n, K) and labels y (n,); positive where misclassified."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
-    return others.amax(1) - logits.gather(1, y[:, None])[:, 0]
 
 
 def log_odds(logits, y):
@@ -45,7 +34,23 @@ def log_odds(logits, y):
     return logits.gather(1, y[:, None])[:, 0] - others.logsumexp(1)
 
 
+def cross_entropy(logits, y):
+    """Return log(sum_j exp(f_j)) - f_y for logits f (n, K) and labels y (n,); shape (n,) (slide "Classification setting").
+
+    Computed as -log sigmoid(log_odds), the same number: where the model is confident, the difference of two nearly
+    equal float32 numbers has a gradient whose signs are noise (4 % of all signs on the digits).
+    """
+    return -nn.functional.logsigmoid(log_odds(logits, y))
+
+
+def margin(logits, y):
+    """Return max over j != y of f_j - f_y for logits f (n, K) and labels y (n,); positive where misclassified."""
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return others.amax(1) - logits.gather(1, y[:, None])[:, 0]
+
+
 LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
+STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the cross-entropy), how many steps
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
 
 
@@ -57,7 +62,7 @@ def project_linf(delta, x, epsilon, low=0.0, high=1.0):
 
     delta, x: float tensors of one shape, x inside [low, high]. epsilon: float, or (n,) for x of shape (n, ...).
     """
-    _check_pixels(x, low, high)
+    check_pixels(x, low, high)
     if delta.shape != x.shape or delta.dtype != x.dtype:
         raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
     if delta.isnan().any():
@@ -86,7 +91,7 @@ def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
     "gradient" by eta * gradient. The slides' iteration, with the gradient taken at the current iterate and the
     projection inside the loop. (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
-    _check_choice("direction", direction, ("sign", "gradient"))
+    check_choice("direction", direction, ("sign", "gradient"))
     for _ in range(steps):
         slope = gradient(delta)
         delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)
@@ -119,82 +124,6 @@ def _norms(v):
     In float64: in float32 the squares of a confident network's gradient vanish, and a million squares add up wrongly.
     """
     return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64).view(-1, *[1] * (v.dim() - 1))
-
-
-# ---- checks ------------------------------------------------------------------------------------------
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
-
-
-def _check_count(name, value, least=1):
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
-
-
-def _check_pixels(x, low=0.0, high=1.0):
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
-        raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {kind} (pixels 0..255: divide by 255)")
-    if x.numel() == 0:
-        raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
-    least, most = x.aminmax()
-    if not (least >= low and most <= high):
-        raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least.item():g} to {most.item():g}")
-
-
-def check_labels(name, y, x):
-    if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
-        kind = str(y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
-        raise TypeError(f"{name} must be a tensor of int64 labels, got {kind}")
-    if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
-        raise ValueError(
-            f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
-            + (" (one image: x[None])" if x.dim() in (1, 3) else "")
-        )
-    if y.min() < 0:
-        raise ValueError(f"{name} must lie in 0..K-1, got {y.min().item()}")
-
-
-def _check_square_images(x):
-    if x.dim() != 4:
-        raise ValueError(f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
-
-
-def checked_logits(model, x, highest):
-    """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, numbers whose softmax exists, a gradient."""
-    logits = model(x)
-    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
-    if highest >= logits.shape[1]:
-        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    if not logits.detach().amax(1).isfinite().all():  # -inf is a class with probability 0, unless all classes are
-        raise FloatingPointError("the model returned NaN or infinite logits")
-    if torch.is_grad_enabled() and not logits.requires_grad:
-        raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
-    return logits
-
-
-@contextmanager
-def evaluation_mode(model, x):
-    """Run a block with every layer in evaluation mode, then put each layer's mode and the random state back.
-
-    Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
-    Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it.
-    """
-    layers = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [layer.training for layer in layers]
-    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
-        try:
-            for layer in layers:
-                layer.training = False
-            yield
-        finally:
-            for layer, mode in zip(layers, modes, strict=True):
-                layer.training = mode
 
 
 def _generator(generator, x):
@@ -230,18 +159,22 @@ def pgd(
     low, high: the pixel box; -math.inf and math.inf for data that has none.
     (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
-    _check_choice("direction", direction, ("sign", "gradient"))
-    _check_choice("norm", norm, ("linf", "l2"))
-    _check_choice("loss", loss, tuple(LOSSES))
-    _check_count("steps", steps)
-    _check_count("restarts", restarts)
-    _check_pixels(x, low, high)
+    check_choice("direction", direction, ("sign", "gradient"))
+    check_choice("norm", norm, ("linf", "l2"))
+    check_choice("loss", loss, tuple(LOSSES))
+    check_count("steps", steps)
+    check_count("restarts", restarts)
+    check_pixels(x, low, high)
     check_labels("y", y, x)
     x, radius = x.detach(), _radius(epsilon, x)
     rate = None if eta is None else _radius(eta, x, "eta")
     lower, upper = _bounds(x, radius, low, high)
     generator, highest = _generator(generator, x), int(y.max())
     best = best_value = best_fools = None
+
+    def objective(logits):
+        return LOSSES[loss](logits, y) * (-1 if targeted else 1)
+
     with evaluation_mode(model, x), tqdm(total=restarts * steps, disable=not progress) as bar:
         x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
         for run in range(restarts):
@@ -250,13 +183,8 @@ def pgd(
                 last = step == steps
                 if last and not keep_best and restarts == 1:
                     return delta  # nothing to compare it with
-                with torch.set_grad_enabled(not last):
-                    logits = checked_logits(model, x + delta.requires_grad_(not last), highest)
-                    value = LOSSES[loss](logits, y) * (-1 if targeted else 1)
-                if not last:
-                    (gradient,) = torch.autograd.grad(value.sum(), delta, materialize_grads=True)
-                delta, value = delta.detach(), value.detach()
-                fools = (logits.argmax(1) == y) == targeted
+                value, said, gradient = _look(model, x, delta, objective, highest, slope=not last)
+                fools = (said == y) == targeted
                 if keep_best or last:
                     if best is None:
                         best, best_value, best_fools = delta.clone(), value, fools
@@ -266,7 +194,8 @@ def pgd(
                     best_fools = fools | best_fools
                 if last:
                     break
-                _check_gradient(gradient, fools, warn=step == run == 0)
+                if step == run == 0:
+                    _warn_of_zeros(gradient, fools)
                 size = radius * (1 + math.cos(math.pi * step / steps)) if rate is None else rate
                 delta.add_(_scaled(gradient, direction, norm, rate is None).mul_(size))
                 if norm == "l2":
@@ -306,18 +235,84 @@ def _start(radius, lower, upper, norm, generator):
     return _shrink(normal.mul_(radius * share / _norms(normal)), radius).clamp_(lower, upper)
 
 
-def _check_gradient(gradient, fools, *, warn):
-    if not gradient.sum().isfinite() and not gradient.isfinite().all():
+def _look(model, x, delta, objective, highest, *, slope):
+    """Return the objective of each sample at x + delta, its predicted class, and the gradient (None without slope)."""
+    gradient = None
+    with torch.set_grad_enabled(slope):
+        logits = checked_logits(model, x + delta.requires_grad_(slope), highest)
+        value = objective(logits)
+        if slope:
+            (gradient,) = torch.autograd.grad(value.sum(), delta, materialize_grads=True)
+    if slope and not gradient.sum().isfinite() and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
-    if warn:
-        blind = (gradient.flatten(1).abs().amax(1) == 0) & ~fools
-        if blind.any():
-            warnings.warn(
-                f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: "
-                'a failure there is not robustness (try loss="margin" or random_start=True)',
-                RuntimeWarning,
-                stacklevel=3,
-            )
+    delta.requires_grad_(False)
+    return value.detach(), logits.argmax(1), gradient
+
+
+def _warn_of_zeros(gradient, fools):
+    blind = (gradient.flatten(1).abs().amax(1) == 0) & ~fools
+    if blind.any():
+        warnings.warn(
+            f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: "
+            'a failure there is not robustness (try loss="margin" or random_start=True)',
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def strongest(model, x, y, epsilon, *, generator=None):
+    """Return delta for an honest report: as strong as AutoAttack (Croce and Hein 2020), in a twentieth of its time.
+
+    L-infinity, untargeted. Short runs that see different things: the cross-entropy from 0; the margins towards the three
+    most likely wrong classes, which do not saturate however large the logits are; the cross-entropy from elsewhere. A
+    sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
+    """
+    check_pixels(x)
+    check_labels("y", y, x)
+    x, generator = x.detach(), _generator(generator, x)
+    radius = _radius(epsilon, x).expand(len(x), *[1] * (x.dim() - 1))
+    lower, upper = _bounds(x, radius, 0.0, 1.0)
+    result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
+    with evaluation_mode(model, x):
+        x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
+        for run, (rank, steps) in enumerate(STRONGEST_RUNS):
+            parts = x[left], y[left], radius[left], lower[left], upper[left]
+            start = _start(*parts[2:], "linf", generator) if run else torch.zeros_like(parts[0])
+            delta, fooled = _until_fooled(model, *parts, start, rank, steps)
+            result[left[fooled]], left = delta[fooled], left[~fooled]
+            if not len(left):
+                break
+    return result
+
+
+def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
+    """Climb the margin towards the wrong class of this rank (None: the cross-entropy); samples leave when they are fooled.
+
+    Returns for each sample the delta that fools, and whether there is one.
+    """
+    found, fooled, left, highest = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), torch.arange(len(x)), int(y.max())
+    target = y
+    if rank is not None:
+        with torch.no_grad():
+            wrong = checked_logits(model, x + delta, highest).scatter(1, y[:, None], -torch.inf)
+        target = wrong.argsort(1, descending=True)[:, min(rank, wrong.shape[1] - 2)]
+    for step in range(steps + 1):
+
+        def objective(logits, y=y, target=target):
+            if rank is None:
+                return cross_entropy(logits, y)
+            return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None]))[:, 0]
+
+        _, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
+        fools = said != y
+        found[left[fools]], fooled[left[fools]] = delta[fools], True
+        if step == steps or fools.all():
+            return found, fooled
+        if fools.any():
+            parts = (x, y, radius, lower, upper, delta, target, gradient, left)
+            x, y, radius, lower, upper, delta, target, gradient, left = (part[~fools] for part in parts)
+        size = radius * (1 + math.cos(math.pi * step / steps))
+        delta.add_(gradient.sign_().mul_(size)).clamp_(lower, upper)
 
 
 # ---- the smallest perturbation -----------------------------------------------------------------------
@@ -333,42 +328,34 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
     Where no c reaches the target, delta is the minimiser for the smallest c tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
     """
-    _check_count("c_steps", c_steps)
-    _check_count("max_iter", max_iter)
-    _check_pixels(x)
+    check_count("c_steps", c_steps)
+    check_count("max_iter", max_iter)
+    check_pixels(x)
     check_labels("target", target, x)
     highest, shape = int(target.max()), x.shape
     lower, upper = (bound.flatten(1) for bound in _bounds(x, torch.full_like(x[:1], torch.inf), 0.0, 1.0))
 
     def objective(delta, c, kept):
         """Return value, gradient and whether the target is reached, for the samples kept."""
-        with torch.enable_grad():
-            delta.requires_grad_()
-            logits = checked_logits(model, x[kept] + delta.view(-1, *shape[1:]), highest)
-            loss = cross_entropy(logits, target[kept])
-            (gradient,) = torch.autograd.grad(loss.sum(), delta)
-        delta.detach_()
-        _check_gradient(gradient, None, warn=False)
+        wanted, images = target[kept], delta.view(-1, *shape[1:])
+        loss, said, gradient = _look(model, x[kept], images, lambda logits: cross_entropy(logits, wanted), highest, slope=True)
         length = delta.norm(dim=1)
-        gradient.add_(delta * (c / length.clamp_min(1e-30))[:, None])
-        return c * length + loss.detach(), gradient, logits.argmax(1) == target[kept]
+        return c * length + loss, gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None], said == wanted
 
     with evaluation_mode(model, x), torch.no_grad():
-        searched = torch.arange(len(x), device=x.device)
+        left = torch.arange(len(x), device=x.device)
         best, best_length = torch.zeros_like(lower), lower.new_full((len(x),), torch.inf)
         # at c = |gradient| the start is a minimiser
-        c = 0.1 * objective(best.clone(), torch.zeros_like(best_length), searched)[1].norm(dim=1)
+        c = 0.1 * objective(best.clone(), torch.zeros_like(best_length), left)[1].norm(dim=1)
         c_low, c_high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
-            delta, hit, length = minimize(
-                objective, best[searched], c[searched], lower[searched], upper[searched], searched, max_iter
-            )
-            shorter = (length < best_length[searched]) | best_length[searched].isinf()
-            best[searched[shorter]], best_length[searched[shorter]] = delta[shorter], length[shorter]
-            c_low[searched[hit]], c_high[searched[~hit]] = c[searched[hit]], c[searched[~hit]]
+            delta, hit, length = minimize(objective, best[left], c[left], lower[left], upper[left], left, max_iter)
+            shorter = (length < best_length[left]) | best_length[left].isinf()
+            best[left[shorter]], best_length[left[shorter]] = delta[shorter], length[shorter]
+            c_low[left[hit]], c_high[left[~hit]] = c[left[hit]], c[left[~hit]]
             c = torch.where(c_high.isinf(), 4 * c_low, torch.where(c_low > 0, (c_low + c_high) / 2, c_high / 10))
-            searched = searched[(c_high - c_low > torch.finfo(c.dtype).eps ** 0.5 * c_low)[searched]]
-            if not len(searched):
+            left = left[(c_high - c_low > torch.finfo(c.dtype).eps ** 0.5 * c_low)[left]]
+            if not len(left):
                 break
     return best.view(shape)
 
@@ -383,8 +370,8 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     target's probability exceeds 90 % (no target: the true class falls below 5 %). Needs scores only, no gradient.
     (Slide "One-pixel attack".)
     """
-    _check_count("generations", generations)
-    _check_pixels(x)
+    check_count("generations", generations)
+    check_pixels(x)
     check_labels("y", y, x)
     check_labels("target", y if target is None else target, x)
     options = {"pixels": pixels, "population": population, "generator": _generator(generator, x)}
@@ -416,9 +403,9 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     of three different candidates, without crossover, and replaces the candidate of its own index if it is as good.
     Our own loop and not SciPy's: one forward pass scores a whole generation, and the random numbers are torch's.
     """
-    _check_square_images(x)
-    _check_count("pixels", pixels)
-    _check_count("population", population, least=4)
+    check_square_images(x)
+    check_count("pixels", pixels)
+    check_count("population", population, least=4)
     generator, (_, c, h, w) = _generator(generator, x), x.shape
     aim = y if target is None else target
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
@@ -461,10 +448,10 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     x: images (n, c, h, w). queries: forward passes a sample, at most; a sample that is fooled asks no more. Starts from
     vertical stripes; a square is kept where it raises the margin. Needs scores only, no gradient.
     """
-    _check_count("queries", queries)
-    _check_pixels(x)
+    check_count("queries", queries)
+    check_pixels(x)
     check_labels("y", y, x)
-    _check_square_images(x)
+    check_square_images(x)
     n, c, h, w = x.shape
     radius, generator = _radius(epsilon, x).expand(n, 1, 1, 1), _generator(generator, x)
     lower, upper = _bounds(x, radius, 0.0, 1.0)

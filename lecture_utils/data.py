@@ -118,7 +118,7 @@ def _download(reader, target):
                     place = target / file.relative_to(temporary)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(file, place)
-    except (OSError, RuntimeError) as error:
+    except DAMAGE as error:
         raise FileNotFoundError(
             f"{reader.__name__} is not (whole) in {target} and could not be downloaded ({error}). Load it once where there is a "
             'network, or set LECTURE_DATA to a folder that holds it; dataset "digits" needs neither.'

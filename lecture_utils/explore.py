@@ -33,7 +33,8 @@ class Slider:
         for i, own in enumerate(self.values):
             if math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12):
                 return i
-        raise ValueError(f"a slider takes one of {len(self.values)} values from {self.values[0]} to {self.values[-1]}, got {value!r}")
+        low, high = self.values[0], self.values[-1]
+        raise ValueError(f"a slider takes one of {len(self.values)} values from {low} to {high}, got {value!r}")
 
 
 def slider(values, default, *, label=None, text="{:.3g}"):

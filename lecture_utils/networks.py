@@ -106,7 +106,7 @@ def pretrained(name):
         raise FileNotFoundError(
             f"no weights for {name!r}: {file} could not be read from {own}/checkpoints or {default}/checkpoints, nor "
             f"downloaded ({error}). Where there is a network, call networks.pretrained({name!r}) once, or copy the file "
-            f"to {own}/checkpoints."
+            f"to {own}/checkpoints (a damaged copy: delete it first)."
         ) from error
     finally:
         torch.hub.set_dir(default)

@@ -54,7 +54,7 @@ class Panel:
 
     @styled
     def image(self):
-        """Return the picture as it is now, as a Pillow image."""
+        """Return the picture as it is now, as a Pillow image, of grey levels where it has no colour."""
         canvas = self.figure.canvas
         if self._still is None:
             canvas.draw()
@@ -63,12 +63,13 @@ class Panel:
         canvas.restore_region(self._still)
         for artist in self.moving:
             self.figure.draw_artist(artist)
-        return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        red, green, blue, _ = Image.fromarray(np.asarray(canvas.buffer_rgba())).split()
+        return red if red == green == blue else Image.merge("RGB", (red, green, blue))  # grey is quicker to pack and to send
 
     def png(self, effort=9):
         """Return the picture as the bytes of a PNG file. effort: of the compression, 1 (fast) to 9 (small)."""
         buffer, image = io.BytesIO(), self.image()
-        if effort > 1 and len(colours := image.getcolors(256) or []):
+        if effort > 1 and image.mode == "RGB" and (colours := image.getcolors(256)):
             image = image.convert("P", palette=Image.Palette.ADAPTIVE, colors=len(colours))  # loses nothing
         image.save(buffer, format="PNG", compress_level=effort)
         return buffer.getvalue()
@@ -115,7 +116,7 @@ class Pixels(Artist):
         left, bottom, width, height = np.rint(self.axes.bbox.bounds).astype(int)
         rows = np.arange(height)[::-1] * self.shown.shape[0] // height  # bottom row first
         columns = np.arange(width) * self.shown.shape[1] // width
-        renderer.draw_image(renderer.new_gc(), left, bottom, np.ascontiguousarray(self.shown[rows[:, None], columns]))
+        renderer.draw_image(renderer.new_gc(), left, bottom, self.shown[:, columns][rows])
 
 
 class Images(Panel):

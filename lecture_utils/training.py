@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from .attacks import check_labels, checked_logits, cross_entropy, evaluation_mode
+from .attacks import cross_entropy
+from .checks import check_labels, checked_logits, evaluation_mode
 
 
 @dataclass

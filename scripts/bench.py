@@ -28,9 +28,11 @@ SETUP = """
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from lecture_utils import attacks, data, networks, plots
 from lecture_utils.explore import explore, slider
 
+torch.set_num_threads(1)  # as the lecture's notebooks do
 model = networks.load("digits-standard")
 x, y = (tensor[:1] for tensor in data.load("digits", "test"))
 values = np.linspace(0, 0.3, 31)
@@ -52,7 +54,7 @@ ours
 """
 NAIVE = """
 def naive(epsilon):
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), dpi=100)
     for axis, image, caption in zip(axes, *row(epsilon)):
         axis.imshow(image[0, 0], cmap="gray", vmin=0, vmax=1)
         axis.set_title(caption)
@@ -104,7 +106,11 @@ def sliders(bursts=6):
             for key in tqdm(keys, desc="rounds of key presses"):
                 for name, handle in handles.items():
                     times[name].append(_press(page, handle, key))
-            lasts = [_burst(page, handles["ours"], keys[:30] if i % 2 == 0 else keys[30:], wait) for wait in (0, 30) for i in range(bursts)]
+            lasts = [
+                _burst(page, handles["ours"], keys[:30] if i % 2 == 0 else keys[30:], wait)
+                for wait in (0, 30)
+                for i in range(bursts)
+            ]
     rows = {name: {"median": statistics.median(one), "95 %": statistics.quantiles(one, n=20)[-1]} for name, one in times.items()}
     print(f"{'key press to picture, ms':30}{'median':>8}{'95 %':>8}")
     for name, row in rows.items():
@@ -155,7 +161,9 @@ before, after = resident(200), resident({moves})
     manager, client = start_new_kernel(kernel_name="python3")
     try:
         answers = {"before": "before", "after": "after"}
-        reply = client.execute_interactive(SETUP + OURS + measure, output_hook=lambda _: None, user_expressions=answers, timeout=600)
+        reply = client.execute_interactive(
+            SETUP + OURS + measure, output_hook=lambda _: None, user_expressions=answers, timeout=600
+        )
         if reply["content"]["status"] != "ok":
             raise RuntimeError("\n".join(reply["content"]["traceback"]))
     finally:

@@ -111,7 +111,7 @@ def hidden_errors(notebook):
 
 
 def normalise(notebook):
-    """Drop what differs between two executions: times, kernels, widgets (their pictures stay)."""
+    """Drop what differs between two executions: times, versions, widgets (their pictures stay)."""
     notebook = nbformat.from_dict(notebook)
     for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
@@ -127,8 +127,19 @@ def normalise(notebook):
             for output in cell.outputs:
                 if output.get("data", {}).pop(VIEW, None) and "image/png" not in output.data:
                     output.data.clear()
-            cell.outputs = [one for one in cell.outputs if one.get("data", True)]
+            cell.outputs = merged([one for one in cell.outputs if one.get("data", True)])
     return notebook
+
+
+def merged(outputs):
+    """Join what was printed in one go: a kernel sends it in pieces, at no fixed places."""
+    kept = []
+    for output in outputs:
+        if kept and output.output_type == "stream" == kept[-1].output_type and output.name == kept[-1].name:
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 class Peak(threading.Thread):

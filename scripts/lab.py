@@ -83,10 +83,17 @@ class Lab:
         self.private.cleanup()
 
     def _configure(self, private):
-        places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
+        places = {
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "runtime",
+            "IPYTHONDIR": "ipython",
+        }
         places |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
         python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        self.environment = os.environ | {name: str(private / place) for name, place in places.items()} | {"PYTHONPATH": python_path}
+        self.environment = (
+            os.environ | {name: str(private / place) for name, place in places.items()} | {"PYTHONPATH": python_path}
+        )
         self.log = private / "log"
         for name, content in SETTINGS.items():
             file = private / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"

@@ -1,6 +1,6 @@
 """Train the networks in data/: seeded, resumable, with a progress bar; writes the files and the manifest.
 
-    python scripts/train_checkpoints.py [NAME ...]       all names without an argument
+python scripts/train_checkpoints.py [NAME ...]       all names without an argument
 """
 
 import argparse

@@ -7,9 +7,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import execute
 import nbformat
 import pytest
+
+import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))

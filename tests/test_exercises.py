@@ -86,7 +86,9 @@ def test_loops_pass_too():
         return losses
 
     def project(delta, x, eps, lo=0, hi=1):
-        return torch.tensor([max(min(max(min(d, eps), -eps) + p, hi), lo) - p for d, p in zip(delta.tolist(), x.tolist(), strict=True)])
+        return torch.tensor(
+            [max(min(max(min(d, eps), -eps) + p, hi), lo) - p for d, p in zip(delta.tolist(), x.tolist(), strict=True)]
+        )
 
     assert exercise("1.1").check(cross_entropy).passed
     assert exercise("1.2").check(project).passed

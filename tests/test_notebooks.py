@@ -5,10 +5,11 @@ import re
 import statistics
 from html.parser import HTMLParser
 
-import conftest
-import execute
 import nbformat
 import pytest
+
+import conftest
+import execute
 from conftest import NOTEBOOKS, code_cells, run_nbval, run_notebook
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -51,7 +52,9 @@ def test_every_cell_runs_twice_in_a_row_with_the_same_result(path, runs):
 @each_notebook
 def test_executing_again_changes_no_byte(path, runs, executed):
     """The run with every cell twice, with the second ones left out, is another execution from a fresh kernel."""
-    other = execute.read(runs[path, "twice"].result()[2])
+    status, printed, output = runs[path, "twice"].result()
+    assert status == 0, printed
+    other = execute.read(output)
     other.cells = [cell for cell in other.cells if not cell.id.endswith("-again") and cell.id != "moves"]
     for number, cell in enumerate(code_cells(other), 1):
         cell.execution_count = number

@@ -7,9 +7,10 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from conftest import ROOT
 
 CONDA = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's own names
 FILES = [
@@ -46,7 +47,7 @@ def test_every_dependency_is_pinned_inside_its_range():
 
 def test_every_import_is_declared():
     names = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml"}
-    comes_along = {"nbclient", "IPython"}  # with papermill and ipywidgets
+    comes_along = {"nbclient", "jupyter_client", "IPython"}  # with papermill, jupyterlab and ipywidgets
     declared = {*BASE, *(name for lines in PROJECT["optional-dependencies"].values() for name in requirements(lines))}
     own = {"lecture_utils", *(path.stem for folder in ("scripts", "tests") for path in (ROOT / folder).glob("*.py"))}
     for path in (path for path in FILES if path.suffix == ".py"):
@@ -92,5 +93,7 @@ def test_nothing_is_left_to_do_and_no_machine_is_named():
 
 @pytest.mark.parametrize("command", ["check", "format --check"])
 def test_ruff_has_nothing_to_say(command):
-    done = subprocess.run(["ruff", *command.split(), "."], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command.split(), "."], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout

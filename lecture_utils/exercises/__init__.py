@@ -16,7 +16,7 @@ EXERCISES = {one.number: one for one in (*section1.EXERCISES,)}
 def exercise(number):
     """Return an exercise by its number, a string such as "1.2"."""
     if number not in EXERCISES:
-        raise ValueError(f'number must be a string, one of {", ".join(EXERCISES)}; got {number!r}')
+        raise ValueError(f"number must be a string, one of {', '.join(EXERCISES)}; got {number!r}")
     return EXERCISES[number]
 
 

@@ -125,8 +125,8 @@ class Exercise:
     def hint(self):
         """Return the next hint; after the last one, the first again."""
         self._shown = self._shown % len(self.hints) + 1
-        more = ", call again for the next" if self._shown < len(self.hints) else f', exercise("{self.number}").solution() shows the solution'
-        return Text(f"Hint {self._shown} of {len(self.hints)}{more}.\n{self.hints[self._shown - 1]}")
+        more = "call again for the next" if self._shown < len(self.hints) else f'exercise("{self.number}").solution() is next'
+        return Text(f"Hint {self._shown} of {len(self.hints)}, {more}.\n{self.hints[self._shown - 1]}")
 
     def solution(self):
         """Return the solution: the library's own function, and the answer to the written part."""
@@ -160,7 +160,8 @@ class Exercise:
             target = comparable(self.run(self.reference, *copy.deepcopy(arguments)))
             result = self._result(answer, arguments, target)
             if not agree(result, target, arguments):
-                raise _Stop("incorrect", "Right on our examples, wrong on random inputs.\n" + self._describe(arguments, target, result))
+                where = "Right on our examples, wrong on random inputs."
+                raise _Stop("incorrect", f"{where}\n{self._describe(arguments, target, result)}")
             broken = self._guarded(lambda arguments=arguments: self.law(numeric, *arguments), answer, arguments)
             if broken:
                 raise _Stop("incorrect", f"{broken}\n{self._describe(arguments, target, result)}")
@@ -179,7 +180,8 @@ class Exercise:
         """Return the answer's comparable result on copies of the arguments, or raise _Stop."""
         raw = self._guarded(lambda: self.run(answer, *copy.deepcopy(arguments)), answer, arguments)
         if raw is None or raw is ...:
-            raise _Stop("unattempted", f"Your function returns {'None' if raw is None else '...'}: fill it in, and return the result.")
+            empty = "None" if raw is None else "..."
+            raise _Stop("unattempted", f"Your function returns {empty}: fill it in, and return the result.")
         try:
             result = comparable(raw)
         except (TypeError, ValueError, RuntimeError):

@@ -27,6 +27,10 @@ def signs(generator, n):
 # ---- 1.1 ---------------------------------------------------------------------------------------------
 
 
+def picked(f, y):
+    return f.gather(1, y[:, None])[:, 0]
+
+
 def random_logits(generator):
     return 3 * normal(generator, 5, 4), torch.randint(4, (5,), generator=generator)
 
@@ -55,18 +59,18 @@ CROSS_ENTROPY = Exercise(
     ),
     mistakes=(
         Mistake(
-            (lambda f, y: f.exp().sum(1).log() - f.gather(1, y[:, None])[:, 0], lambda f, y: -f.softmax(1).gather(1, y[:, None])[:, 0].log()),
+            (lambda f, y: f.exp().sum(1).log() - picked(f, y), lambda f, y: -picked(f.softmax(1), y).log()),
             "exp(1000) overflows: subtract the row maximum before taking exponentials.",
         ),
         Mistake((lambda f, y: attacks.cross_entropy(f, y).mean(),), "One loss for each sample is asked for, not their mean."),
         Mistake((lambda f, y: -attacks.cross_entropy(f, y),), "The sign is turned round: the loss is never negative."),
         Mistake(
-            (lambda f, y: f.sum(1) - f.gather(1, y[:, None])[:, 0],),
+            (lambda f, y: f.sum(1) - picked(f, y),),
             "log exp(sum f) is just sum f: the sum is over the exponentials. The index j on the slide belongs inside exp.",
         ),
         Mistake((lambda f, y: f.logsumexp(1),), "The term - f_y is missing."),
         Mistake(
-            (lambda f, y: f.softmax(1).gather(1, y[:, None])[:, 0],),
+            (lambda f, y: picked(f.softmax(1), y),),
             "This is the probability of the class y; the loss is minus its logarithm.",
         ),
         Mistake(
@@ -74,7 +78,10 @@ CROSS_ENTROPY = Exercise(
             "Labels are counted from 0 here: use y, not y - 1.",
         ),
     ),
-    written="It is 0 or more because the sum of exponentials contains exp(f_y).",
+    written=(
+        "Written plainly it is logits.logsumexp(1) - logits.gather(1, y[:, None])[:, 0]; the library takes care of rounding "
+        "as well. The loss is 0 or more because the sum of exponentials contains exp(f_y)."
+    ),
 )
 
 # ---- 1.2 ---------------------------------------------------------------------------------------------
@@ -122,7 +129,7 @@ PROJECTION = Exercise(
                 lambda d, x, e, lo=0.0, hi=1.0: in_box(scaled(d, e, d.abs().max()), x, lo, hi),
                 lambda d, x, e, lo=0.0, hi=1.0: scaled(d, e, d.abs().max()),
             ),
-            "Rescaling the whole δ also shrinks entries that were small enough; the nearest point of the ball cuts each entry alone.",
+            "Rescaling the whole δ also shrinks entries that were small enough; the nearest point cuts each entry alone.",
         ),
         Mistake(
             (
@@ -153,7 +160,7 @@ PROJECTION = Exercise(
             "The box is given by lo and hi; yours is always [0, 1].",
         ),
     ),
-    written="Ball and box are both products of intervals, so cutting entry by entry gives the nearest point of their intersection.",
+    written="Ball and box are products of intervals, so cutting entry by entry gives the nearest point of both.",
 )
 
 # ---- 1.3 ---------------------------------------------------------------------------------------------
@@ -250,19 +257,35 @@ WORST_MARGIN = Exercise(
         "y * (X @ w + b) - eps * w.abs().sum()",
     ),
     mistakes=(
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b) - e * w.norm(),), "|w|₂ answers the Euclidean ball; the dual of the largest entry is the sum."),
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b) - e * w.abs().max(),), "Every entry of δ helps, not only the one at the largest weight."),
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b) + e * w.abs().sum(),), "The adversary lowers the margin; yours raises it."),
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b - e * w.abs().sum()),), "The penalty does not depend on the label: y multiplies the score only."),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b) - e * w.norm(),),
+            "|w|₂ answers the Euclidean ball; the dual of the largest entry is the sum.",
+        ),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b) - e * w.abs().max(),),
+            "Every entry of δ helps, not only the one at the largest weight.",
+        ),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b) + e * w.abs().sum(),), "The adversary lowers the margin; yours raises it."
+        ),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b - e * w.abs().sum()),),
+            "The penalty does not depend on the label: y multiplies the score only.",
+        ),
         Mistake((lambda w, b, X, y, e: y * (X @ w) - e * w.abs().sum(),), "The bias b is missing."),
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b) - e * w.sum(),), "Σw_i lets weights of different signs cancel; the adversary chooses each sign: Σ|w_i|."),
-        Mistake((lambda w, b, X, y, e: y * (X @ w + b) - e * len(w),), "Each entry of δ counts with its own weight |w_i|, not with 1."),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b) - e * w.sum(),),
+            "Σw_i lets weights of different signs cancel; the adversary chooses each sign: Σ|w_i|.",
+        ),
+        Mistake(
+            (lambda w, b, X, y, e: y * (X @ w + b) - e * len(w),), "Each entry of δ counts with its own weight |w_i|, not with 1."
+        ),
     ),
     written=(
         "w·δ ≥ -Σ|w_i||δ_i| ≥ -ε Σ|w_i| = -ε|w|₁ for every δ in the ball, and δ = -ε y sign(w) attains it: the dual norm of the "
         "largest entry is the sum of the entries."
     ),
-)  # fmt: skip
+)
 
 # ---- 1.5 ---------------------------------------------------------------------------------------------
 
@@ -324,9 +347,13 @@ ITERATED_FGSM = Exercise(
             (lambda g, d, e, a, n: ascent(lambda _: g(d), d, e, a, n),),
             "The gradient is taken once, at the start: on the slide the index of δ_k is missing; it belongs inside the loop.",
         ),
-        Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: v),), "This moves by the gradient itself; take its sign."),
+        Mistake(
+            (lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: v),), "This moves by the gradient itself; take its sign."
+        ),
         Mistake((lambda g, d, e, a, n: ascent(g, d, e, -a, n),), "This goes downhill: the attack increases the loss."),
-        Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n, project=unprojected),), "δ leaves the ball: the projection is missing."),
+        Mistake(
+            (lambda g, d, e, a, n: ascent(g, d, e, a, n, project=unprojected),), "δ leaves the ball: the projection is missing."
+        ),
         Mistake(
             (lambda g, d, e, a, n: ascent(g, d, e, a, n, project=unprojected, last=lambda d, e: d.clamp(-e, e)),),
             "The projection belongs inside the loop: the next gradient is taken at the projected point.",
@@ -377,7 +404,12 @@ IS_ARGMAX_ADVERSARIAL = Exercise(
     probes=(
         (tensor([1.0, 0.0], [0.0, 1.0]), tensor(0.0, 0.0), tensor(1.0, 0.5), 0.1),
         (tensor([1.0, -1.0], [0.8, -0.9], [-2.0, 3.0]), tensor(0.5, 0.3, -0.5), tensor(0.6, -0.2), 0.3),
-        (tensor([2.0, 0.0, 1.0], [1.5, 0.5, -1.0], [-1.0, 2.0, 0.5], [1.9, 0.1, 0.9]), tensor(0.0, 0.1, 0.2, -0.3), tensor(0.5, 0.2, 0.4), 0.4),
+        (
+            tensor([2.0, 0.0, 1.0], [1.5, 0.5, -1.0], [-1.0, 2.0, 0.5], [1.9, 0.1, 0.9]),
+            tensor(0.0, 0.1, 0.2, -0.3),
+            tensor(0.5, 0.2, 0.4),
+            0.4,
+        ),
     ),
     random=random_classes,
     law=best_of_all_vertices,
@@ -400,13 +432,16 @@ IS_ARGMAX_ADVERSARIAL = Exercise(
             "No single δ raises f_j and lowers f_y as much as each could alone: take the norm of the difference w_j - w_y.",
         ),
         Mistake((runner_up,), "Not only the runner-up: a class that is behind at x can be reached more easily. Try all of them."),
-        Mistake((lambda W, b, x, e: wrong_margin(W, b, x, 0.0, lambda W, y: W.abs().sum(1)),), "This is the value at δ = 0; the ball is missing."),
+        Mistake(
+            (lambda W, b, x, e: wrong_margin(W, b, x, 0.0, lambda W, y: W.abs().sum(1)),),
+            "This is the value at δ = 0; the ball is missing.",
+        ),
     ),
     written=(
-        "In the example of three classes the cross-entropy is largest at δ = +1, where p = (.40, .30, .30): two classes share what "
-        "the true one lost, and neither passes it. At δ = -1, p = (.45, .55, .00): the loss is smaller, the class is wrong. The loss "
-        "looks only at p_y; the prediction compares p_y with each other class alone, as this margin does."
+        "In the example of three classes the cross-entropy is largest at δ = +1, where p = (.40, .30, .30): two classes share "
+        "what the true one lost, and neither passes it. At δ = -1, p = (.45, .55, .00): the loss is smaller, the class is wrong. "
+        "The loss looks only at p_y; the prediction compares p_y with each other class alone, as this margin does."
     ),
-)  # fmt: skip
+)
 
 EXERCISES = (CROSS_ENTROPY, PROJECTION, ETA_THRESHOLD, WORST_MARGIN, ITERATED_FGSM, IS_ARGMAX_ADVERSARIAL)

@@ -1,0 +1,79 @@
+"""What every attack asks of its arguments and of the model, and how it leaves no trace."""
+
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+def check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+
+
+def check_count(name, value, least=1):
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+
+
+def check_pixels(x, low=0.0, high=1.0):
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {kind} (pixels 0..255: divide by 255)")
+    if x.numel() == 0:
+        raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
+    least, most = x.aminmax()
+    if not (least >= low and most <= high):
+        raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least.item():g} to {most.item():g}")
+
+
+def check_labels(name, y, x):
+    if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
+        kind = str(y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
+        raise TypeError(f"{name} must be a tensor of int64 labels, got {kind}")
+    if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
+        raise ValueError(
+            f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
+            + (" (one image: x[None])" if x.dim() in (1, 3) else "")
+        )
+    if y.min() < 0:
+        raise ValueError(f"{name} must lie in 0..K-1, got {y.min().item()}")
+
+
+def check_square_images(x):
+    if x.dim() != 4:
+        raise ValueError(f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
+
+
+def checked_logits(model, x, highest):
+    """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, numbers whose softmax exists, a gradient."""
+    logits = model(x)
+    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
+        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
+    if highest >= logits.shape[1]:
+        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
+    if not logits.detach().amax(1).isfinite().all():  # -inf is a class with probability 0, unless all classes are
+        raise FloatingPointError("the model returned NaN or infinite logits")
+    if torch.is_grad_enabled() and not logits.requires_grad:
+        raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
+    return logits
+
+
+@contextmanager
+def evaluation_mode(model, x):
+    """Run a block with every layer in evaluation mode, then put each layer's mode and the random state back.
+
+    Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
+    Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it.
+    """
+    layers = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [layer.training for layer in layers]
+    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
+        try:
+            for layer in layers:
+                layer.training = False
+            yield
+        finally:
+            for layer, mode in zip(layers, modes, strict=True):
+                layer.training = mode

@@ -1,0 +1,221 @@
+"""The shipped networks are the ones that the manifest describes; torchvision's come with normalisation and categories."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from lecture_utils import attacks, data, import_torchvision, networks, training
+
+models = import_torchvision().models
+FILES = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHIPPED = list(networks.manifest())
+every_network = pytest.mark.parametrize("name", SHIPPED)
+
+
+@pytest.fixture(autouse=True)
+def no_folder_is_named(monkeypatch):
+    monkeypatch.delenv("LECTURE_DATA", raising=False)
+
+
+# ---- the shipped networks ----------------------------------------------------------------------------
+
+
+def test_the_networks_of_the_lecture_are_shipped():
+    assert {"digits-standard", "mnist-standard"} <= set(SHIPPED)
+    assert {file.name for file in data.FOLDER.glob("*.safetensors")} == {entry["file"] for entry in networks.manifest().values()}
+
+
+@every_network
+def test_a_shipped_network_is_ready_to_be_attacked(name):
+    model, entry = networks.load(name), networks.manifest()[name]
+    assert not any(layer.training for layer in model.modules())
+    assert all(weight.isfinite().all() and weight.grad is None for weight in model.parameters())
+    size = entry["architecture"]["size"]
+    assert model(torch.rand(2, 1, size, size)).shape == (2, 10)
+    assert model.categories == [str(digit) for digit in range(10)]
+
+
+@every_network
+def test_a_shipped_file_is_small_and_the_one_in_the_manifest(name):
+    entry = networks.manifest()[name]
+    content = (data.FOLDER / entry["file"]).read_bytes()
+    assert len(content) == entry["bytes"] < 1_000_000
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+@every_network
+def test_the_accuracy_is_the_one_in_the_manifest(name, monkeypatch):
+    entry = networks.manifest()[name]
+    if entry["recipe"]["dataset"] != "digits":
+        if not FILES.is_dir():
+            pytest.skip("MNIST is not in shared/data beside the repository")
+        monkeypatch.setenv("LECTURE_DATA", str(FILES))
+    x, y = data.load(entry["recipe"]["dataset"], "test")
+    measured = training.accuracy(networks.load(name), x, y)
+    assert len(x) == entry["test images"] and round(measured, 4) == entry["clean accuracy"]
+    if name.endswith("-standard"):
+        assert measured >= {"digits": 0.985, "mnist": 0.99}[entry["recipe"]["dataset"]]
+
+
+def test_the_normalisation_is_inside_and_is_that_of_the_training_images():
+    (x, _), model = data.load("digits", "train"), networks.load("digits-standard")
+    normalised = model[0](x)
+    assert normalised.mean().abs() < 1e-3 and (normalised.std() - 1).abs() < 1e-3
+
+
+def test_two_loads_share_no_weights():
+    first, second = networks.load("digits-standard"), networks.load("digits-standard")
+    for weight in first.parameters():
+        weight.data.zero_()
+    assert any(weight.any() for weight in second.parameters())
+
+
+def test_an_attack_bites():
+    # A network whose gradients are masked would make every figure of the lecture wrong.
+    (x, y), model = data.load("digits", "test"), networks.load("digits-standard")
+    assert training.accuracy(model, x, y, lambda *given: attacks.pgd(*given, 0.2)) < 0.05
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """A copy of the folder of checkpoints, which tests may damage."""
+    for file in ("manifest.json", "digits-standard.safetensors"):
+        shutil.copy(data.FOLDER / file, tmp_path)
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_a_checkpoint_with_one_bit_changed_is_refused(copies):
+    path = copies / "digits-standard.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"digits-standard.safetensors is damaged: expected sha256 .* restore the file"):
+        networks.load("digits-standard")
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_truncated_checkpoint_is_refused(copies, kept):
+    path, whole = copies / "digits-standard.safetensors", networks.manifest()["digits-standard"]["bytes"]
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(OSError, match=rf"digits-standard.safetensors is damaged: .*\({whole} bytes\), got .*bytes\)"):
+        networks.load("digits-standard")
+
+
+def test_a_missing_checkpoint_is_named(copies):
+    assert networks.load("digits-standard")
+    (copies / "digits-standard.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="digits-standard.safetensors"):
+        networks.load("digits-standard")
+
+
+def test_a_checkpoint_that_the_manifest_does_not_describe_is_refused(copies):
+    entries = json.loads((copies / "manifest.json").read_text())
+    entries["digits-standard"]["sha256"] = "0" * 64
+    (copies / "manifest.json").write_text(json.dumps(entries))
+    with pytest.raises(OSError, match="expected sha256 000000000000… "):
+        networks.load("digits-standard")
+
+
+@pytest.mark.parametrize("name", ["digits", "", None])
+def test_unknown_networks_are_refused_with_the_names_there_are(name):
+    with pytest.raises(ValueError, match=r"name must be one of \[.*'digits-standard'.*\], got"):
+        networks.load(name)
+
+
+def test_verdicts_name_the_class_and_its_confidence():
+    (x, y), model = data.load("digits", "test"), networks.load("digits-standard")
+    confidence = model(x).softmax(1).max(1).values
+    first, second = networks.verdicts(model, x[:2])
+    assert first == f"{y[0]} ({100 * confidence[0]:.0f} %)" and second == f"{y[1]} ({100 * confidence[1]:.0f} %)"
+
+
+# ---- torchvision's networks --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of weights, an empty folder of data, and no network."""
+
+    def refused(url, *arguments, **options):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
+    monkeypatch.setenv("LECTURE_DATA", str(tmp_path))
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path / "torch"))
+    yield tmp_path
+    torch.hub.set_dir(before)
+
+
+def place(folder, name, **options):
+    """Write random weights where torchvision's cache has the trained ones; return their file."""
+    file = folder / "checkpoints" / models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
+    file.parent.mkdir(parents=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.save(models.get_model(name, weights=None, **options).state_dict(), file)
+    return file
+
+
+@pytest.mark.parametrize("name", ["alexnet", "googlenet"])
+def test_without_network_and_cache_there_is_one_error_that_says_how_to_get_the_weights(cache, name):
+    assert not networks.has_weights(name)
+    problem = rf"no weights for '{name}': {name}\S*\.pth could not be read .* nor downloaded"
+    remedy = rf"networks.pretrained\('{name}'\) once, or copy the file to .*hub/checkpoints"
+    with pytest.raises(FileNotFoundError, match=f"{problem} .*{remedy}"):
+        networks.pretrained(name)
+    assert torch.hub.get_dir() == str(cache / "torch")
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "options"),
+    [("squeezenet1_1", "torch", {}), ("googlenet", "hub", {"init_weights": False, "aux_logits": True})],
+)
+def test_weights_are_read_from_the_folder_that_is_named_and_from_torchs_own_cache(cache, name, where, options):
+    place(cache / where, name, **options)
+    assert networks.has_weights(name)
+    model = networks.pretrained(name)
+    assert not any(layer.training for layer in model.modules())
+    assert len(model.categories) == 1000 and model.categories[0] == "tench"
+    assert torch.hub.get_dir() == str(cache / "torch")
+    with torch.no_grad():
+        x = torch.rand(1, 3, 224, 224)
+        logits = model(x)
+        mean, std = (torch.tensor(three).view(3, 1, 1) for three in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+        assert logits.shape == (1, 1000)
+        assert torch.allclose(logits, model[1]((x - mean) / std), atol=1e-6)
+
+
+def test_an_attack_works_on_torchvisions_networks(cache):
+    place(cache / "hub", "squeezenet1_1")
+    model, x = networks.pretrained("squeezenet1_1"), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    y = model(x).argmax(1)
+    delta = attacks.pgd(model, x, y, 2 / 255, steps=2)
+    assert attacks.margin(model(x + delta), y) > attacks.margin(model(x), y)
+
+
+@pytest.mark.parametrize("kept", [0, 1000, 1_000_000])
+def test_truncated_weights_are_an_error_that_names_the_file(cache, kept):
+    file = place(cache / "hub", "squeezenet1_1")
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(FileNotFoundError, match="no weights for 'squeezenet1_1': squeezenet1_1.* could not be read .*delete"):
+        networks.pretrained("squeezenet1_1")
+
+
+def test_weights_of_another_network_are_an_error_that_names_the_file(cache):
+    file = place(cache / "hub", "squeezenet1_1")
+    torch.save(models.get_model("squeezenet1_0", weights=None).state_dict(), file)
+    with pytest.raises(FileNotFoundError, match="no weights for 'squeezenet1_1'"):
+        networks.pretrained("squeezenet1_1")
+
+
+@pytest.mark.parametrize("name", ["alexnet2", "", None, "fcn_resnet50"])
+def test_models_that_torchvision_does_not_have_are_refused(name):
+    with pytest.raises(ValueError, match='name must be a classification model of torchvision such as "alexnet", got'):
+        networks.pretrained(name)
