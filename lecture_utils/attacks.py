@@ -272,8 +272,8 @@ def strongest(model, x, y, epsilon, *, generator=None):
     x, generator = x.detach(), _generator(generator, x)
     radius = _radius(epsilon, x).expand(len(x), *[1] * (x.dim() - 1))
     lower, upper = _bounds(x, radius, 0.0, 1.0)
-    result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
     with evaluation_mode(model, x):
+        result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
         x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             parts = x[left], y[left], radius[left], lower[left], upper[left]
@@ -290,8 +290,8 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
 
     Returns for each sample the delta that fools, and whether there is one.
     """
-    found, fooled, left, highest = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), torch.arange(len(x)), int(y.max())
-    target = y
+    found, fooled = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool)
+    left, highest, target = torch.arange(len(x), device=x.device), int(y.max()), y
     if rank is not None:
         with torch.no_grad():
             wrong = checked_logits(model, x + delta, highest).scatter(1, y[:, None], -torch.inf)
@@ -306,6 +306,8 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
         _, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
         fools = said != y
         found[left[fools]], fooled[left[fools]] = delta[fools], True
+        if rank == step == 0:
+            _warn_of_zeros(gradient, fools)
         if step == steps or fools.all():
             return found, fooled
         if fools.any():
@@ -318,13 +320,13 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
 # ---- the smallest perturbation -----------------------------------------------------------------------
 
 
-def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
+def lbfgs(model, x, target, *, c_steps=20, max_iter=40):
     """Return a small delta with model(x + delta) = target, by box-constrained L-BFGS (Szegedy et al. 2013).
 
     Minimises c |delta|_2 + cross_entropy(f(x + delta), target) over 0 <= x + delta <= 1, and searches for the
     largest c whose minimiser still reaches the target: a small c ignores the length, a large one the target.
-    target: (n,) int64. c_steps: values of c tried a sample, at most; the search ends when c is known to half of
-    the digits of x's dtype. max_iter: L-BFGS iterations for each.
+    target: (n,) int64. c_steps: values of c tried a sample, at most; the search ends when c is known to 2 %, and delta
+    is then shortened along its ray. max_iter: L-BFGS iterations for each c.
     Where no c reaches the target, delta is the minimiser for the smallest c tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
     """
@@ -354,10 +356,16 @@ def lbfgs(model, x, target, *, c_steps=40, max_iter=60):
             best[left[shorter]], best_length[left[shorter]] = delta[shorter], length[shorter]
             c_low[left[hit]], c_high[left[~hit]] = c[left[hit]], c[left[~hit]]
             c = torch.where(c_high.isinf(), 4 * c_low, torch.where(c_low > 0, (c_low + c_high) / 2, c_high / 10))
-            left = left[(c_high - c_low > torch.finfo(c.dtype).eps ** 0.5 * c_low)[left]]
+            left = left[(c_high - c_low > 0.02 * c_low)[left]]
             if not len(left):
                 break
-    return best.view(shape)
+        # On its ray the result may be longer than need be, by what c is not known to: shorten it by bisection.
+        share, width = torch.ones_like(c), torch.where(best_length.isinf(), 0.0, 1.0)
+        while width.max() > torch.finfo(c.dtype).eps:
+            width = width / 2
+            trial = ((share - width)[:, None] * best).view(shape)
+            share = torch.where(checked_logits(model, x + trial, highest).argmax(1) == target, share - width, share)
+    return (share[:, None] * best).view(shape)
 
 
 # ---- attacks that see only the scores ----------------------------------------------------------------
@@ -383,7 +391,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
             key, winner = max(((bool(fools[i]), scores[i].item()), i) for i in _contenders(scores, fools))
             if key > best:
-                best, result[index] = key, (_painted(image, candidates[winner : winner + 1]) - image)[0]
+                best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1], *x.shape[2:])) - image)[0]
             if scores.max() > enough or scores.max() - scores.min() < 1e-4:
                 break
     return result
@@ -401,7 +409,8 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     Each time: candidates (population, pixels, 2 + c), each a row, a column and a colour; their scores (population,),
     the log-odds of the target (no target: of not y); and whether each fools the model. A child is r1 + 0.5 (r2 - r3)
     of three different candidates, without crossover, and replaces the candidate of its own index if it is as good.
-    Our own loop and not SciPy's: one forward pass scores a whole generation, and the random numbers are torch's.
+    Our own loop and not SciPy's: one forward pass scores a whole generation, candidates that round to the same pixel and
+    the same of 256 levels only once, and the random numbers are torch's.
     """
     check_square_images(x)
     check_count("pixels", pixels)
@@ -411,8 +420,9 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
     def score(candidates):
+        different, copies = _rounded(candidates, h, w).unique(dim=0, return_inverse=True)
         with evaluation_mode(model, x), torch.no_grad():
-            logits = checked_logits(model, _painted(x, candidates), int(aim.max()))
+            logits = checked_logits(model, _painted(x, different), int(aim.max()))[copies]
         odds = log_odds(logits, aim.expand(len(logits)))
         reached = logits.argmax(1) == aim
         return (-odds, ~reached) if target is None else (odds, reached)
@@ -432,13 +442,19 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         scores, fools = torch.where(better, new_scores, scores), torch.where(better, new_fools, fools)
 
 
-def _painted(x, candidates):
-    """Return one copy of the image x (1, c, h, w) a candidate, with the candidate's pixels set to its colours."""
-    images = x.repeat(len(candidates), 1, 1, 1)
-    rows = candidates[..., 0].long().clamp(max=x.shape[2] - 1)
-    columns = candidates[..., 1].long().clamp(max=x.shape[3] - 1)
-    for pixel in range(candidates.shape[1]):  # one after the other: two at the same place do not add up
-        images[torch.arange(len(images)), :, rows[:, pixel], columns[:, pixel]] = candidates[:, pixel, 2:]
+def _rounded(candidates, h, w):
+    """Return candidates as integers: a row, a column, and a colour of 256 levels."""
+    colours = [255] * (candidates.shape[-1] - 2)
+    levels, highest = candidates.new_tensor([1, 1, *colours]), torch.tensor([h - 1, w - 1, *colours], device=candidates.device)
+    return (candidates * levels + 0.5 * (levels > 1)).long().minimum(highest)
+
+
+def _painted(x, cells):
+    """Return one copy of the image x (1, c, h, w) a row of ``_rounded`` candidates, with its pixels set to its colours."""
+    images = x.repeat(len(cells), 1, 1, 1)
+    for pixel in range(cells.shape[1]):  # one after the other: two at the same place do not add up
+        row, column, colour = cells[:, pixel, 0], cells[:, pixel, 1], cells[:, pixel, 2:] / 255
+        images[torch.arange(len(images)), :, row, column] = colour.to(x.dtype)
     return images
 
 

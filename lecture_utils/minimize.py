@@ -24,8 +24,12 @@ def minimize(objective, start, c, lower, upper, names, max_iter, memory=8):
         if not moves:
             direction /= slope.norm(dim=1, keepdim=True).clamp_min(1)
         old_delta, old_value, old_gradient = delta.clone(), value.clone(), gradient.clone()
+        fall = -(direction * slope).sum(1)  # what a whole step promises; below rounding there is nothing left to find
+        left = left[(fall > torch.finfo(c.dtype).eps * value.abs())[left]]
+        if not len(left):
+            break
         searching, step = left, 1.0
-        for _ in range(12):  # Armijo's rule, halving: 2^-12 of a step is no step
+        for _ in range(8):  # Armijo's rule, halving: 2^-8 of a step is no step
             start = old_delta[searching]
             trial = (start + step * direction[searching]).clamp(lower[searching], upper[searching])
             now, slopes, hits = objective(trial, c[searching], names[searching])

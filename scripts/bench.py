@@ -54,7 +54,7 @@ ours
 """
 NAIVE = """
 def naive(epsilon):
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), dpi=100)
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), dpi=100, layout="constrained")
     for axis, image, caption in zip(axes, *row(epsilon)):
         axis.imshow(image[0, 0], cmap="gray", vmin=0, vmax=1)
         axis.set_title(caption)
@@ -91,19 +91,18 @@ WATCH = """() => {
 }"""
 
 
-def sliders(bursts=6):
-    """Press an arrow key on one slider after the other; then hold it down on ours."""
+def sliders(bursts=3):
+    """Press an arrow key on one slider after the other; then press it many times on ours."""
     keys = ["ArrowRight"] * 30 + ["ArrowLeft"] * 30
     times = {name: [] for name in VARIANTS}
     with tempfile.TemporaryDirectory() as folder:
         nbformat.write(notebook(SETUP, *VARIANTS.values()), Path(folder, "sliders.ipynb"))
-        with Lab(folder) as lab:
-            page = lab.open("sliders.ipynb", height=2600)  # all pictures in sight
+        with Lab(folder) as lab, lab.open("sliders.ipynb", height=1900) as page:  # all pictures in sight
             run_all(page)
             page.wait_for_function(f"document.querySelectorAll('.jp-Cell-outputArea img').length == {len(VARIANTS)}")
             page.evaluate(WATCH)
             handles = dict(zip(VARIANTS, page.locator(".noUi-handle").all(), strict=True))
-            for key in tqdm(keys, desc="rounds of key presses"):
+            for key in tqdm(keys, disable=None, desc="rounds of key presses"):
                 for name, handle in handles.items():
                     times[name].append(_press(page, handle, key))
             lasts = [

@@ -1,12 +1,12 @@
 """JupyterLab on a folder, seen through headless Chromium: what the benchmark and the browser tests share.
 
-    with Lab(folder) as lab:
-        page = lab.open("notebook.ipynb")
+    with Lab(folder) as lab, lab.open("notebook.ipynb") as page:
         run_all(page)
 
 The server has an empty configuration of its own, so that nobody's settings change what is measured or tested.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -17,14 +17,15 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
-PATIENCE = 120_000  # milliseconds: a start of torch on a busy machine fits in
+PATIENCE = 180_000  # milliseconds: on a busy machine a whole notebook fits in
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',  # every cell is in the page, also out of sight
     "apputils-extension/notification": '{"fetchNews": "false"}',  # no pop-up
@@ -104,21 +105,30 @@ class Lab:
         end = time.monotonic() + PATIENCE / 1000
         while time.monotonic() < end and self.server.poll() is None:
             try:
-                urllib.request.urlopen(f"{self.url}/api?token={self.token}", timeout=5)
-                return
+                return self._api("status")
             except OSError:
                 time.sleep(0.2)
         raise RuntimeError(f"JupyterLab did not start:\n{self.log.read_text()}")
 
-    def open(self, notebook, height=1600):
-        """Open a notebook of the folder in a clean workspace, and return the page once its cells are there."""
+    @contextmanager
+    def open(self, path, height=1200):
+        """Open a notebook of the folder in a clean workspace and yield the page; end its kernel afterwards."""
         page = self.browser.new_page(viewport={"width": 1400, "height": height})
         page.set_default_timeout(PATIENCE)
-        workspace = secrets.token_hex(4)
-        page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?reset&token={self.token}")
-        page.wait_for_selector(IDLE)
-        page.wait_for_selector(".jp-Notebook .jp-Cell")
-        return page
+        try:
+            page.goto(f"{self.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?reset&token={self.token}")
+            page.wait_for_selector(IDLE)
+            page.wait_for_selector(".jp-Notebook .jp-Cell")
+            yield page
+        finally:
+            page.close()
+            for kernel in self._api("kernels"):
+                self._api(f"kernels/{kernel['id']}", method="DELETE")
+
+    def _api(self, path, **options):
+        request = urllib.request.Request(f"{self.url}/api/{path}", headers={"Authorization": f"token {self.token}"}, **options)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
 
 
 def notebook(*cells):
@@ -128,8 +138,9 @@ def notebook(*cells):
 
 
 def run_all(page):
-    """Run all cells of a notebook that has never been run, and wait until the last one is done."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    """Run all cells of an open notebook, and wait until the last one is done."""
+    for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
+        page.get_by_role("menuitem", name=menu, exact=True).click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
     page.wait_for_function(EXECUTED)
     page.wait_for_selector(IDLE)

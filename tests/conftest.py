@@ -18,17 +18,24 @@ MOVES = """
 import itertools
 import lecture_utils.explore
 
-shown = {id(one): one for one in [*globals().values(), *Out.values()] if isinstance(one, lecture_utils.explore.Explorer)}
-for explorer in shown.values():
-    ends = [(slider.values[0], slider.values[-1]) for slider in explorer.controls.values()]
+def move(explorer):
     frames = []
-    for values in itertools.product(*ends):
+    for values in itertools.product(*[(one.values[0], one.values[-1]) for one in explorer.controls.values()]):
         position = dict(zip(explorer.controls, values))
         assert explorer.move(**position).values == position
         frames.append(explorer.frame(**position))
     assert all(png and alt for png, alt in frames), "a picture without an alternative text"
     assert len({alt for _, alt in frames}) > 1, f"the alternative text does not follow the sliders: {frames[0][1]}"
-print(len(shown), "explorers")
+
+shown = {id(one): one for one in [*globals().values(), *Out.values()] if isinstance(one, lecture_utils.explore.Explorer)}
+for explorer in shown.values():
+    result = "moves"
+    try:
+        move(explorer)
+    except Exception as error:
+        result = f"{type(error).__name__}: {error}"
+        explorer._picture.value = ""  # the error is told here, and is no hidden one
+    print(explorer.draw.__name__, "-", result)
 """.strip()
 
 

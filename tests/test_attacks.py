@@ -151,6 +151,15 @@ def test_every_delta_of_square_stays_inside_the_ball_and_the_box(epsilon, seed, 
     assert_feasible(attacks.square(mlp(16, 3, seed, dtype=dtype), x, y, epsilon, queries=8, generator=seeded(seed)), x, epsilon)
 
 
+@given(epsilon=radii, seed=seeds, dtype=dtypes)
+@few
+def test_every_delta_of_strongest_stays_inside_the_ball_and_the_box_and_fools_or_is_zero(epsilon, seed, dtype):
+    model, x, y = mlp(16, 3, seed, dtype=dtype), images(2, seed=seed, dtype=dtype), torch.tensor([0, 2])
+    delta = attacks.strongest(model, x, y, epsilon, generator=seeded(seed))
+    assert_feasible(delta, x, epsilon)
+    assert ((delta == 0).flatten(1).all(1) | (model(x + delta).argmax(1) != y)).all()
+
+
 @given(pixels=st.integers(1, 3), seed=seeds, dtype=dtypes, targeted=st.booleans())
 @few
 def test_one_pixel_changes_at_most_so_many_pixels_and_stays_in_the_box(pixels, seed, dtype, targeted):
@@ -207,6 +216,7 @@ ATTACKS = {
     "pgd from random starts": lambda model, x, y: attacks.pgd(model, x, y, 0.1, steps=3, random_start=True, restarts=2),
     "pgd in l2": lambda model, x, y: attacks.pgd(model, x, y, 0.5, steps=3, norm="l2", random_start=True),
     "lbfgs": lambda model, x, y: attacks.lbfgs(model, x, (y + 1) % 3, c_steps=3, max_iter=5),
+    "strongest": lambda model, x, y: attacks.strongest(model, x, y, 0.1),
     "one_pixel": lambda model, x, y: attacks.one_pixel(model, x, y, population=8, generations=2),
     "square": lambda model, x, y: attacks.square(model, x, y, 0.1, queries=5),
     "accuracy": lambda model, x, y: training.accuracy(model, x, y, lambda *given: attacks.fgsm(*given, 0.1)),
@@ -313,7 +323,7 @@ def test_two_calls_give_the_same_delta(attack):
     assert torch.equal(torch.as_tensor(attack(model, x, y)), first)
 
 
-@pytest.mark.parametrize("name", [*BALLS, "square"])
+@pytest.mark.parametrize("name", [*BALLS, "square", "strongest"])
 def test_epsilon_zero_gives_zeros(name):
     model, x, y = layered("evaluating"), images(4), torch.tensor([0, 1, 2, 0])
     options = {"norm": "l2"} if "l2" in name else {}
@@ -465,7 +475,7 @@ def sqrt_of_zero(x):
     return mlp(16, 3)(x) + (0 * x.flatten(1)).sum(1, keepdim=True).sqrt()
 
 
-@pytest.mark.parametrize("name", [*BALLS, "lbfgs"])
+@pytest.mark.parametrize("name", [*BALLS, "strongest", "lbfgs"])
 def test_a_gradient_of_nan_raises(name):
     # Its sign is 0: an attack that goes on returns 0 and reads as robustness.
     with pytest.raises(FloatingPointError, match="gradient"):
@@ -489,10 +499,11 @@ def test_gradients_that_are_all_zero_warn(digits, name):
         attack(lambda x: 1e4 * model(x), x, y, 0.01, **options)
 
 
-def test_a_model_that_does_not_depend_on_x_warns():
+@pytest.mark.parametrize("attack", [attacks.fgsm, attacks.pgd, attacks.strongest])
+def test_a_model_that_does_not_depend_on_x_warns(attack):
     model, x = mlp(16, 3), images(2)
     with pytest.warns(RuntimeWarning, match="zero for 2 of 2"):
-        attacks.fgsm(lambda x: model(x.detach()), x, model(x).argmax(1), 0.1)
+        attack(lambda z: model(x[: len(z)] + 0 * z), x, model(x).argmax(1), 0.1)
 
 
 def test_nothing_warns_where_the_attack_sees_the_loss(digits):
@@ -697,6 +708,14 @@ def test_one_pixel_reaches_the_optimum_of_a_linear_model():
     assert torch.allclose(delta.flatten(1) @ w, optimum, atol=1e-3)
 
 
+def test_more_pixels_reach_further_on_a_linear_model():
+    w, x = normal(0, 16), uniform(1, 2, 1, 4, 4)
+    worth = torch.maximum(w * (1 - x.flatten(1)), -w * x.flatten(1)).sort(1, descending=True).values
+    for pixels in (2, 3):
+        delta = attacks.one_pixel(binary(w, -100.0), x, torch.zeros(2, dtype=torch.int64), pixels=pixels)
+        assert ((delta.flatten(1) @ w) > worth[:, : pixels - 1].sum(1)).all()
+
+
 def test_one_pixel_towards_a_target_prefers_to_reach_it():
     model, x = mlp(16, 4, seed=3), images(10, seed=5)
     y = model(x).argmax(1)
@@ -758,6 +777,20 @@ def test_random_signs_are_a_weaker_attack_than_pgd_and_square_lies_between(digit
     assert training.accuracy(model, x, y, lambda *given: attacks.pgd(*given, 0.1)) <= square < noise
 
 
+def test_the_strongest_attack_is_at_least_as_strong_as_each_other(digits):
+    model, x, y = digits
+    names = ("fgsm", "pgd", "pgd from random starts", "square", "strongest")
+    fooled = {name: (model(x + ATTACKS[name](model, x, y)).argmax(1) != y).sum().item() for name in names}
+    assert fooled["strongest"] == max(fooled.values()) and 0 < fooled["fgsm"] < fooled["strongest"] < 100
+
+
+def test_logits_of_any_size_do_not_blind_the_strongest_attack(digits):
+    model, x, y = digits
+    plain, scaled = (attacks.strongest(lambda x, s=s: s * model(x), x, y, 0.1) for s in (1.0, 1e6))
+    fooled, fooled_scaled = (model(x + delta).argmax(1) != y for delta in (plain, scaled))
+    assert fooled_scaled.sum() >= 0.9 * fooled.sum() > 50
+
+
 # ---- the smallest perturbation -----------------------------------------------------------------------
 
 
@@ -772,11 +805,21 @@ def test_lbfgs_reaches_the_minimal_distance_on_a_linear_model():
 
 
 def test_lbfgs_reaches_the_minimal_distance_when_pixels_meet_the_box():
-    # One pixel is worth most but may not go below 0; the others do the rest, in closed form.
-    w = torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64)
-    x = torch.tensor([[0.1, 0.6, 0.6]], dtype=torch.float64)
-    delta = attacks.lbfgs(binary(w, -1.0), x, torch.tensor([0]))  # 4 x1 + x2 + x3 = 1.6 has to come down to 1
-    assert torch.allclose(delta, torch.tensor([[-0.1, -0.1, -0.1]]).double(), atol=1e-5)
+    # Minimal |delta| with w.delta = -m in the box: delta = -lambda w, cut to the box; bisection finds lambda.
+    w, x = normal(0, 30), uniform(1, 4, 30) ** 3  # most pixels are nearly black
+    score = x @ w
+    box = attacks.project_linf(torch.full_like(x, -9.0), x, 9), attacks.project_linf(torch.full_like(x, 9.0), x, 9)
+    goal = 0.7 * ((box[0] * w).clamp(max=0) + (box[1] * w).clamp(max=0)).sum(1)  # seven tenths of what is possible
+    low, high = torch.zeros(4, 1).double(), torch.full((4, 1), 100.0).double()
+    for _ in range(80):
+        middle = (low + high) / 2
+        enough = ((-middle * w).clamp(*box) @ w <= goal)[:, None]
+        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+    exact = (-high * w).clamp(*box)
+    assert ((exact == box[0]) | (exact == box[1])).sum() > 20
+    for i in range(4):
+        delta = attacks.lbfgs(binary(w, -(score + goal)[i].item()), x[i : i + 1], torch.tensor([0]))
+        assert delta.norm().item() == pytest.approx(exact[i].norm().item(), rel=1e-3)
 
 
 @pytest.mark.parametrize("kappa", [0.3, 0.49, 0.51, 0.6, 0.9])
@@ -820,7 +863,7 @@ def test_lbfgs_finds_shorter_perturbations_than_a_euclidean_ball_attack(digits):
 
 X, Y = torch.full((2, 1, 4, 4), 0.5), torch.tensor([0, 1])
 NET = mlp(16, 3)
-WITH_RADIUS = [attacks.fgsm, attacks.pgd, attacks.square]
+WITH_RADIUS = [attacks.fgsm, attacks.pgd, attacks.square, attacks.strongest]
 
 
 def short(attack, model=NET, x=X, y=Y):
@@ -920,7 +963,7 @@ def test_models_that_return_no_logits_are_refused(attack, model, error, message)
         short(attack, model=model)
 
 
-@pytest.mark.parametrize("attack", [attacks.fgsm, attacks.pgd, attacks.lbfgs], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("attack", [attacks.fgsm, attacks.pgd, attacks.strongest, attacks.lbfgs], ids=lambda one: one.__name__)
 def test_a_model_without_a_gradient_is_refused(attack):
     with pytest.raises(ValueError, match="logits must have a gradient in x, got detached ones"):
         short(attack, model=lambda x: NET(x).detach())

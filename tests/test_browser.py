@@ -1,0 +1,110 @@
+"""The notebooks in JupyterLab, through a browser: stored, run from top to bottom, with a slider moved by keyboard."""
+
+import re
+import shutil
+
+import nbformat
+import pytest
+
+from conftest import NOTEBOOKS, run_notebook
+
+lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
+pytestmark = pytest.mark.skipif(lab.chromium() is None, reason="no Chromium or Chrome is installed")
+
+PICTURES = ".jp-OutputArea-output img"
+ERRORS = ", ".join(
+    f".jp-Notebook {one}"
+    for one in (
+        "[data-mime-type='application/vnd.jupyter.stderr']",
+        "[data-mime-type='application/vnd.jupyter.error']",
+        "[role='alert']",
+        ":text('Error displaying widget')",
+    )
+)
+
+SETUP = """
+import torch
+from lecture_utils import plots
+from lecture_utils.explore import explore, slider
+
+panel = plots.Images(1, width=3)
+
+def draw(epsilon, eta=0.1):
+    return panel.update([torch.full((1, 8, 8), epsilon + eta)], [f"{epsilon}, {eta}"], f"Grey: ε = {epsilon}, η = {eta}.")
+"""
+EXPLORER = "explore(draw, epsilon=slider([0.1, 0.2, 0.3], 0.1), eta=slider([0.1, 0.2, 0.3], 0.2))"
+FRAGILE = """
+def fragile(epsilon):
+    if epsilon == 0.2:
+        raise ValueError("0.2 is too much")
+    return draw(epsilon)
+
+explore(fragile, epsilon=slider([0.1, 0.2, 0.3], 0.1))
+"""
+NOISE = "import sys\nprint('a warning', file=sys.stderr)"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on copies of the notebooks, a small one as execute.py stores it, and one that fails."""
+    folder = tmp_path_factory.mktemp("lab")
+    for path in NOTEBOOKS:
+        shutil.copy(path, folder)
+    nbformat.write(lab.notebook(SETUP, EXPLORER, EXPLORER), folder / "small.ipynb")
+    status, printed, stored = run_notebook(folder / "small.ipynb", folder / "stored")
+    assert status == 0, printed
+    stored.replace(folder / "small.ipynb")
+    nbformat.write(lab.notebook(SETUP, FRAGILE, NOISE, "1 / 0"), folder / "fragile.ipynb")
+    with lab.Lab(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["small.ipynb", *(path.name for path in NOTEBOOKS)])
+def page(request, server):
+    """A stored notebook, opened and not yet run; the tests below use it one after the other."""
+    with server.open(request.param) as opened:
+        opened.stored = nbformat.read(server.folder / request.param, 4)
+        yield opened
+
+
+def errors(page):
+    return page.locator(ERRORS).all_text_contents()
+
+
+def test_a_stored_notebook_shows_its_pictures_with_their_alternative_text(page):
+    outputs = [output for cell in page.stored.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    shown = page.locator(PICTURES)
+    lab.expect(shown).to_have_count(len(outputs), timeout=lab.PATIENCE)
+    assert [one.get_attribute("alt") for one in shown.all()] == [output.data["text/plain"] for output in outputs]
+    assert all(one.evaluate("image => image.decode().then(() => image.naturalWidth > 0)") for one in shown.all())
+    assert not errors(page)
+
+
+def test_after_run_all_the_first_slider_changes_picture_and_alternative_text_by_keyboard(page):
+    lab.run_all(page)
+    assert not errors(page)
+    epsilon, eta = (page.locator(".widget-label", has_text=re.compile(f"^{letter}$")) for letter in "εη")
+    label = epsilon if epsilon.count() else eta
+    cell = page.locator(".jp-Cell-outputArea", has=label).first
+    picture = cell.locator("img")
+    source, alt = picture.get_attribute("src"), picture.get_attribute("alt")
+    cell.locator(".widget-slider", has=label).locator(".noUi-handle").press("ArrowRight")
+    lab.expect(picture).not_to_have_attribute("alt", alt, timeout=lab.PATIENCE)
+    assert picture.get_attribute("src") != source
+    assert picture.get_attribute("alt")
+    assert not errors(page)
+
+
+def test_an_error_in_draw_is_shown_in_place_of_the_picture_until_the_next_good_value(server):
+    with server.open("fragile.ipynb") as page:
+        lab.run_all(page)
+        assert len(errors(page)) == 2  # what the last two cells print: the other tests look in the right places
+        cell = page.locator(".jp-Cell-outputArea", has=page.locator(".noUi-handle"))
+        handle, picture, alert = (cell.locator(one) for one in (".noUi-handle", "img", "[role=alert]"))
+        handle.press("ArrowRight")
+        lab.expect(alert).to_contain_text("0.2 is too much", timeout=lab.PATIENCE)
+        assert picture.count() == 0
+        assert len(errors(page)) == 3
+        handle.press("ArrowRight")
+        lab.expect(picture).to_have_attribute("alt", "Grey: ε = 0.3, η = 0.1.", timeout=lab.PATIENCE)
+        assert alert.count() == 0
