@@ -105,11 +105,8 @@ def sliders(bursts=3):
             for key in tqdm(keys, disable=None, desc="rounds of key presses"):
                 for name, handle in handles.items():
                     times[name].append(_press(page, handle, key))
-            lasts = [
-                _burst(page, handles["ours"], keys[:30] if i % 2 == 0 else keys[30:], wait)
-                for wait in (0, 30)
-                for i in range(bursts)
-            ]
+            ways = [keys[:30], keys[30:]] * bursts
+            lasts = [_burst(page, handles["ours"], way, wait) for wait in (0, 30) for way in ways]
     rows = {name: {"median": statistics.median(one), "95 %": statistics.quantiles(one, n=20)[-1]} for name, one in times.items()}
     print(f"{'key press to picture, ms':30}{'median':>8}{'95 %':>8}")
     for name, row in rows.items():

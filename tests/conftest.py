@@ -50,7 +50,9 @@ def run(command, threads=1):
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTEST_ADDOPTS": "", "NO_COLOR": "1"}
     if folder := data_folder():
         environment["LECTURE_DATA"] = str(folder)
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=590
+    )
     return done.returncode, done.stdout + done.stderr
 
 
