@@ -18,7 +18,7 @@ run: .venv/ready ## set up, execute the notebooks into build/executed: seconds, 
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
 
-bench: .venv/ready-test ## measure how long a slider takes to show its picture
+bench: .venv/ready-test ## measure the sliders in JupyterLab, and the attacks beside their peers
 	$(PY) scripts/bench.py
 
 checkpoints: .venv/ready ## train the networks in data/ again (MNIST: minutes)

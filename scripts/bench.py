@@ -4,6 +4,9 @@
 
 sliders     key press to new picture, in JupyterLab in headless Chromium, beside the naive way and an empty swap
 memory      what a kernel holds after thousands of moves
+speed       FGSM and PGD beside their peers and the floor (bench_attacks.py; the peers are an extra: pip install -e .[peers])
+strength    the strongest attack, L-BFGS, one pixel and square beside their peers or the exact answer
+growth      PGD against batch size and steps
 
 A section is a function that prints its table and returns what it measured and a list of ``target(...)``.
 """
@@ -20,6 +23,7 @@ import nbformat
 from jupyter_client.manager import start_new_kernel
 from tqdm import tqdm
 
+import bench_attacks
 from lab import ROOT, Lab, notebook, run_all
 
 RESULT = ROOT / "build" / "bench.json"
@@ -174,7 +178,7 @@ def target(claim, value, limit):
     return {"claim": claim, "value": round(value, 3), "limit": round(limit, 3), "met": bool(value <= limit)}
 
 
-SECTIONS = {"sliders": sliders, "memory": memory}
+SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target)
 
 
 def main():

@@ -85,7 +85,7 @@ def installed():
     return found
 
 
-def speed(target, rounds=5):
+def speed(target, rounds=7):
     """FGSM, PGD-20 and PGD-40: ratio to the floor and robust accuracy, on digits and MNIST, with one and two threads."""
     measured, targets = [], []
     contenders = {"floor": floor, "ours": ours} | installed()
