@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 import execute
 
@@ -82,6 +83,12 @@ def twice(source, target):
     notebook.cells = [*cells, nbformat.v4.new_code_cell(MOVES, id="moves")]
     execute.write(notebook, target)
     return target
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny networks are faster on one thread, and sums come in one order."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -21,15 +21,6 @@ EPSILONS = [0.0, 1e-45, 1e-3, 1 / 255, 8 / 255, 0.1, 0.3, 1 / 3, 0.7, 1.0, 3.0]
 UNBOUNDED = {"low": -math.inf, "high": math.inf}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tiny networks are faster on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def digits():
     """The shipped network, with 100 test images that it classifies correctly."""

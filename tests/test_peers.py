@@ -22,15 +22,6 @@ l2 = pytest.mark.parametrize(("epsilon", "eta"), [(0.5, 0.1), (1.5, 0.4)])
 goals = pytest.mark.parametrize("targeted", [False, True])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tiny networks are faster on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def digits():
     x, y = (part[:128] for part in data.load("digits", "test"))

@@ -9,15 +9,6 @@ from torch import nn
 from lecture_utils import attacks, data, networks, training
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tiny networks are faster on one thread, and sums come in one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def digits():
     return networks.load("digits-standard"), *data.load("digits", "test")
