@@ -8,7 +8,6 @@ loses digits that ours keeps. So no sign differs, and what remains is the roundi
 import copy
 
 import pytest
-import torch
 
 from lecture_utils import attacks, data, import_torchvision, networks
 

@@ -1,5 +1,6 @@
 """The files that install, run and describe the project agree with each other."""
 
+import json
 import re
 import subprocess
 import sys
@@ -77,6 +78,13 @@ def test_what_the_readme_names_exists():
     places = re.findall(r"`([\w.]+/[\w./]*)`", text) + re.findall(r"\]\((?!http)([^)]+)\)", text)
     assert not [place for place in places if not place.startswith("build/") and not (ROOT / place).exists()]
     assert "make test" in text and "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_data_folders_readme_has_the_manifests_accuracies():
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for entry in json.loads((ROOT / "data" / "manifest.json").read_text()).values():
+        (line,) = [line for line in text.splitlines() if entry["file"] in line]
+        assert f"{100 * entry['clean accuracy']:.2f} %" in line
 
 
 @pytest.mark.parametrize("name", [".ci/run", "postBuild"])
