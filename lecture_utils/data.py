@@ -26,9 +26,7 @@ CLASSES = {
 # What readers raise on files that are cut short or overwritten
 DAMAGE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile)
 # All are CC0 or in the public domain; their sources are listed in data/README.md.
-PHOTOGRAPHS = {
-    "astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "motorcycle": "stereo_motorcycle", "rocket": "rocket",
-}  # fmt: skip
+PHOTOGRAPHS = {"astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "rocket": "rocket"}
 
 
 def folder():
@@ -128,15 +126,13 @@ def _download(reader, target):
 def photo(name):
     """Return one of scikit-image's photographs as a tensor (1, 3, h, w) in [0, 1].
 
-    name: "astronaut", "cat", "coffee", "motorcycle" or "rocket".
+    name: "astronaut", "cat", "coffee" or "rocket".
     """
     if name not in PHOTOGRAPHS:
         raise ValueError(f"name must be one of {sorted(PHOTOGRAPHS)}, got {name!r}")
     import skimage.data
 
     pixels = getattr(skimage.data, PHOTOGRAPHS[name])()
-    if name == "motorcycle":  # left image, right image, disparity
-        pixels = pixels[0]
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
 
 

@@ -69,7 +69,8 @@ def test_every_slider_moves_to_both_ends(path, runs):
     status, printed, output = runs[path, "twice"].result()
     assert status == 0, printed
     found = moved(output)
-    assert found and not [line for line in found if not line.endswith(" - moves")], found
+    wrong = [line for line in found if not line.endswith(" - moves")]
+    assert found and not wrong, "\n".join(wrong)
 
 
 @each_notebook
