@@ -52,12 +52,12 @@ class Panel:
             artist.set_animated(True)
             self.moving.append(artist)
 
-    @styled
     def image(self):
         """Return the picture as it is now, as a Pillow image, of grey levels where it has no colour."""
         canvas = self.figure.canvas
         if self._still is None:
-            canvas.draw()
+            with mpl.rc_context(RC):
+                canvas.draw()
             self.figure.set_layout_engine("none")  # from here on nothing that stays may move
             self._still = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._still)
@@ -103,20 +103,20 @@ class Pixels(Artist):
         super().__init__()
         axes.set_axis_off()
         axes.set_box_aspect(1)
-        self.axes, self.shown = axes, np.zeros((1, 1, 4), np.uint8)
+        self.axes, self.shown = axes, Image.new("RGBA", (1, 1))
 
     def set_image(self, image):
         """Take a tensor (1, c, h, w) or (c, h, w) in [0, 1], c = 1 or 3."""
         levels = np.rint(255 * np.asarray(image.detach())).astype(np.uint8)
-        levels = levels.reshape(levels.shape[-3:]).transpose(1, 2, 0)
-        self.shown = np.full((*levels.shape[:2], 4), 255, np.uint8)
-        self.shown[..., :3] = levels
+        levels = levels.reshape(levels.shape[-3:]).transpose(1, 2, 0)[::-1]  # the renderer wants the bottom row first
+        pixels = np.full((*levels.shape[:2], 4), 255, np.uint8)
+        pixels[..., :3] = levels
+        self.shown = Image.fromarray(pixels)
 
     def draw(self, renderer):
         left, bottom, width, height = np.rint(self.axes.bbox.bounds).astype(int)
-        rows = np.arange(height)[::-1] * self.shown.shape[0] // height  # bottom row first
-        columns = np.arange(width) * self.shown.shape[1] // width
-        renderer.draw_image(renderer.new_gc(), left, bottom, self.shown[:, columns][rows])
+        pixels = np.array(self.shown.resize((width, height), Image.Resampling.NEAREST))  # a copy: it must be writable
+        renderer.draw_image(renderer.new_gc(), left, bottom, pixels)
 
 
 class Images(Panel):
