@@ -391,7 +391,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
             key, winner = max(((bool(fools[i]), scores[i].item()), i) for i in _contenders(scores, fools))
             if key > best:
-                best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1], *x.shape[2:])) - image)[0]
+                best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1])) - image)[0]
             if scores.max() > enough or scores.max() - scores.min() < 1e-4:
                 break
     return result
@@ -415,19 +415,20 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     check_square_images(x)
     check_count("pixels", pixels)
     check_count("population", population, least=4)
-    generator, (_, c, h, w) = _generator(generator, x), x.shape
-    aim = y if target is None else target
+    generator, (_, c, h, w), aim = _generator(generator, x), x.shape, y if target is None else target
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
     def score(candidates):
-        different, copies = _rounded(candidates, h, w).unique(dim=0, return_inverse=True)
+        different, copies = _rounded(candidates).unique(dim=0, return_inverse=True)
         with evaluation_mode(model, x), torch.no_grad():
             logits = checked_logits(model, _painted(x, different), int(aim.max()))[copies]
         odds = log_odds(logits, aim.expand(len(logits)))
         reached = logits.argmax(1) == aim
         return (-odds, ~reached) if target is None else (odds, reached)
 
+    inside = size.nextafter(torch.zeros_like(size))  # so that int() of a row or a column is one of the image
     candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=x.dtype, device=home).to(x.device) * size
+    candidates = candidates.minimum(inside)
     colours = torch.randn(population, pixels, c, generator=generator, dtype=x.dtype, device=home).to(x.device)
     candidates[..., 2:] = ((128 + 127 * colours) / 255).clamp(0, 1)
     scores, fools = score(candidates)
@@ -435,18 +436,17 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         yield candidates, scores, fools
         order = torch.randperm(population, generator=generator, device=home).to(x.device)
         r1, r2, r3 = candidates[order], candidates[order.roll(1)], candidates[order.roll(2)]
-        children = (r1 + 0.5 * (r2 - r3)).clamp(min=torch.zeros_like(size), max=size)
+        children = (r1 + 0.5 * (r2 - r3)).clamp(min=torch.zeros_like(size), max=inside)
         new_scores, new_fools = score(children)
         better = new_scores >= scores
         candidates = torch.where(better[:, None, None], children, candidates)
         scores, fools = torch.where(better, new_scores, scores), torch.where(better, new_fools, fools)
 
 
-def _rounded(candidates, h, w):
+def _rounded(candidates):
     """Return candidates as integers: a row, a column, and a colour of 256 levels."""
-    colours = [255] * (candidates.shape[-1] - 2)
-    levels, highest = candidates.new_tensor([1, 1, *colours]), torch.tensor([h - 1, w - 1, *colours], device=candidates.device)
-    return (candidates * levels + 0.5 * (levels > 1)).long().minimum(highest)
+    levels = candidates.new_tensor([1, 1, *[255] * (candidates.shape[-1] - 2)])
+    return (candidates * levels + 0.5 * (levels > 1)).long()
 
 
 def _painted(x, cells):

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from lecture_utils import attacks, data, networks, training
 
-EPSILON = {"digits": 0.1, "mnist": 0.1}
+EPSILON = 0.1
 
 
 def torchattacks_(model, x, y, epsilon, steps):
@@ -98,7 +98,7 @@ def speed(target, rounds=7):
             continue
         for threads in (1, 2):
             for steps in (1, 20, 40):
-                rows = _compare(contenders, rounds if steps == 1 else 3, threads, model, x, y, EPSILON[dataset], steps)
+                rows = _compare(contenders, rounds if steps == 1 else 3, threads, model, x, y, EPSILON, steps)
                 attack = "fgsm" if steps == 1 else f"pgd-{steps}"
                 print(f"\n{dataset}, {len(x)} images, {threads} threads, {attack}: {'CPU / floor':>12}{'accuracy':>10}")
                 for name, (ratio, accuracy) in rows.items():
@@ -140,8 +140,8 @@ def strength(target):
     x, y = data.load("digits", "test")
     if "torchattacks" in peers:
         peer = importlib.import_module("torchattacks")
-        mine, my_time = _timed(lambda: x + attacks.strongest(model, x, y, 0.1))
-        theirs, their_time = _timed(lambda: peer.AutoAttack(model, norm="Linf", eps=0.1, n_classes=10, seed=0)(x, y))
+        mine, my_time = _timed(lambda: x + attacks.strongest(model, x, y, EPSILON))
+        theirs, their_time = _timed(lambda: peer.AutoAttack(model, norm="Linf", eps=EPSILON, n_classes=10, seed=0)(x, y))
         ours_, auto = training.accuracy(model, mine, y), training.accuracy(model, theirs, y)
         print(f"strongest {ours_:.1%} in {my_time:.2f} s of CPU, AutoAttack {auto:.1%} in {their_time:.2f} s")
         measured["strongest"] = {"accuracy": ours_, "seconds": my_time}
@@ -150,8 +150,8 @@ def strength(target):
             target("strongest: accuracy above AutoAttack's", ours_ - auto, 0.006),
             target("strongest / AutoAttack, CPU time", my_time / their_time, 0.05),
         ]
-        mine, my_time = _timed(lambda: x + attacks.square(model, x, y, 0.1, queries=300))
-        theirs, their_time = _timed(lambda: peer.Square(model, eps=0.1, n_queries=300, n_restarts=1)(x, y))
+        mine, my_time = _timed(lambda: x + attacks.square(model, x, y, EPSILON, queries=300))
+        theirs, their_time = _timed(lambda: peer.Square(model, eps=EPSILON, n_queries=300, n_restarts=1)(x, y))
         ours_, square = training.accuracy(model, mine, y), training.accuracy(model, theirs, y)
         print(f"square, 300 queries: {ours_:.1%} in {my_time:.2f} s, torchattacks' {square:.1%} in {their_time:.2f} s")
         measured["square"] = {"ours": [ours_, my_time], "torchattacks": [square, their_time]}

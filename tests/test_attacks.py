@@ -699,6 +699,15 @@ def test_one_pixel_reaches_the_optimum_of_a_linear_model():
     assert torch.allclose(delta.flatten(1) @ w, optimum, atol=1e-3)
 
 
+def test_every_candidate_names_a_row_and_a_column_of_the_image():
+    # The worth grows towards the last row and column, so that the children press against the edge.
+    model, x = binary(torch.arange(16, dtype=torch.float64), -100.0), torch.full((1, 1, 4, 4), 0.5, dtype=torch.float64)
+    evolution = attacks.one_pixel_candidates(model, x, torch.tensor([0]), population=20)
+    for _ in range(30):
+        places = next(evolution)[0][..., :2].long()
+        assert (places >= 0).all() and (places <= 3).all()
+
+
 def test_more_pixels_reach_further_on_a_linear_model():
     w, x = normal(0, 16), uniform(1, 2, 1, 4, 4)
     worth = torch.maximum(w * (1 - x.flatten(1)), -w * x.flatten(1)).sort(1, descending=True).values
