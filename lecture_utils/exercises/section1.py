@@ -6,23 +6,7 @@ import torch
 
 from .. import attacks, training
 from .engine import Exercise, Mistake
-
-
-def tensor(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def normal(generator, *shape):
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def uniform(generator, *shape):
-    return torch.rand(*shape, generator=generator, dtype=torch.float64)
-
-
-def signs(generator, n):
-    return 2.0 * torch.randint(2, (n,), generator=generator) - 1
-
+from .inputs import normal, signs, tensor, uniform
 
 # ---- 1.1 ---------------------------------------------------------------------------------------------
 
