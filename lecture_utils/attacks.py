@@ -19,38 +19,16 @@ import math
 import warnings
 
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 
 from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
+from .losses import cross_entropy, log_odds, margin
 from .minimize import minimize
 
-# ---- losses, one value a sample ----------------------------------------------------------------------
-
-
-def log_odds(logits, y):
-    """Return log(p_y / (1 - p_y)) for logits (n, K) and labels y (n,): ordered as the probability p_y, but never saturated."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
-    return logits.gather(1, y[:, None])[:, 0] - others.logsumexp(1)
-
-
-def cross_entropy(logits, y):
-    """Return log(sum_j exp(f_j)) - f_y for logits f (n, K) and labels y (n,); shape (n,) (slide "Classification setting").
-
-    Computed as -log sigmoid(log_odds), the same number: where the model is confident, the difference of two nearly
-    equal float32 numbers has a gradient whose signs are noise (4 % of all signs on the digits).
-    """
-    return -nn.functional.logsigmoid(log_odds(logits, y))
-
-
-def margin(logits, y):
-    """Return max over j != y of f_j - f_y for logits f (n, K) and labels y (n,); positive where misclassified."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
-    return others.amax(1) - logits.gather(1, y[:, None])[:, 0]
-
-
 LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
-STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the cross-entropy), how many steps
+PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
+STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the log-odds), how many steps
+MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
 
 
@@ -101,8 +79,9 @@ def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
 def _bounds(x, radius, low, high):
     """Return lower <= delta <= upper: ball and box together, rounded inward so that x + delta stays in the box."""
     lower, upper = low - x, high - x
-    lower = torch.where(x + lower < low, lower.nextafter(torch.full_like(x, torch.inf)), lower)
-    upper = torch.where(x + upper > high, upper.nextafter(torch.full_like(x, -torch.inf)), upper)
+    if (low, high) != (0.0, 1.0):  # there x + (0 - x) is 0, and x + (1 - x) rounds to 1, for every x in the box
+        lower = torch.where(x + lower < low, lower.nextafter(torch.full_like(x, torch.inf)), lower)
+        upper = torch.where(x + upper > high, upper.nextafter(torch.full_like(x, -torch.inf)), upper)
     return lower.clamp_(min=-radius), upper.clamp_(max=radius)
 
 
@@ -124,6 +103,10 @@ def _norms(v):
     In float64: in float32 the squares of a confident network's gradient vanish, and a million squares add up wrongly.
     """
     return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64).view(-1, *[1] * (v.dim() - 1))
+
+
+def _for_autograd(tensor):
+    return tensor.clone() if tensor.is_inference() else tensor  # autograd keeps no tensor that was made in inference mode
 
 
 def _generator(generator, x):
@@ -172,11 +155,11 @@ def pgd(
     generator, highest = _generator(generator, x), int(y.max())
     best = best_value = best_fools = None
 
-    def objective(logits):
-        return LOSSES[loss](logits, y) * (-1 if targeted else 1)
+    def objective(logits, rows):
+        return LOSSES[loss](logits, y[rows]) * (-1 if targeted else 1)
 
     with evaluation_mode(model, x), tqdm(total=restarts * steps, disable=not progress) as bar:
-        x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
+        x, y = _for_autograd(x), _for_autograd(y)
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
             for step in range(steps + 1):
@@ -236,21 +219,29 @@ def _start(radius, lower, upper, norm, generator):
 
 
 def _look(model, x, delta, objective, highest, *, slope):
-    """Return the objective of each sample at x + delta, its predicted class, and the gradient (None without slope)."""
-    gradient = None
+    """Return the objective of each sample at x + delta, its predicted class, and the gradient (None without slope).
+
+    objective: (logits, rows) -> one value a sample, for the samples of the slice rows.
+    """
+    passes = (slice(start, start + PASS) for start in range(0, len(x), PASS))
+    parts = [_pass(model, x, delta, objective, highest, slope, rows) for rows in passes]
+    return parts[0] if len(parts) == 1 else [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def _pass(model, x, delta, objective, highest, slope, rows):
+    here, gradient = delta[rows].detach().requires_grad_(slope), None
     with torch.set_grad_enabled(slope):
-        logits = checked_logits(model, x + delta.requires_grad_(slope), highest)
-        value = objective(logits)
+        logits = checked_logits(model, x[rows] + here, highest)
+        value = objective(logits, rows)
         if slope:
-            (gradient,) = torch.autograd.grad(value.sum(), delta, materialize_grads=True)
+            (gradient,) = torch.autograd.grad(value.sum(), here, materialize_grads=True)
     if slope and not gradient.sum().isfinite() and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
-    delta.requires_grad_(False)
     return value.detach(), logits.argmax(1), gradient
 
 
 def _warn_of_zeros(gradient, fools):
-    blind = (gradient.flatten(1).abs().amax(1) == 0) & ~fools
+    blind = ~(gradient.flatten(1).any(1) | fools)
     if blind.any():
         warnings.warn(
             f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: "
@@ -263,9 +254,9 @@ def _warn_of_zeros(gradient, fools):
 def strongest(model, x, y, epsilon, *, generator=None):
     """Return delta for an honest report: as strong as AutoAttack (Croce and Hein 2020), in a twentieth of its time.
 
-    L-infinity, untargeted. Short runs that see different things: the cross-entropy from 0; the margins towards the three
-    most likely wrong classes, which do not saturate however large the logits are; the cross-entropy from elsewhere. A
-    sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
+    L-infinity, untargeted. Short runs that see different things: the log-odds from 0; the margins towards the three most
+    likely wrong classes; the log-odds from elsewhere. Logits are brought to one scale first: saturated ones hide nothing.
+    A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
     check_pixels(x)
     check_labels("y", y, x)
@@ -274,19 +265,21 @@ def strongest(model, x, y, epsilon, *, generator=None):
     lower, upper = _bounds(x, radius, 0.0, 1.0)
     with evaluation_mode(model, x):
         result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
-        x, y = x.clone(), y.clone()  # autograd keeps no tensor that was made in inference mode
+        x, y = _for_autograd(x), _for_autograd(y)
+        margins = _look(model, x, result, lambda logits, rows: margin(logits, y[rows]), int(y.max()), slope=False)[0]
+        scale = MEAN_MARGIN / margins.abs().mean().clamp_min(1e-30)
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             parts = x[left], y[left], radius[left], lower[left], upper[left]
             start = _start(*parts[2:], "linf", generator) if run else torch.zeros_like(parts[0])
-            delta, fooled = _until_fooled(model, *parts, start, rank, steps)
+            delta, fooled = _until_fooled(model, *parts, start, rank, steps, scale)
             result[left[fooled]], left = delta[fooled], left[~fooled]
             if not len(left):
                 break
     return result
 
 
-def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
-    """Climb the margin towards the wrong class of this rank (None: the cross-entropy); samples leave when they are fooled.
+def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
+    """Climb the margin towards the wrong class of this rank (None: the log-odds); samples leave when they are fooled.
 
     Returns for each sample the delta that fools, and whether there is one.
     """
@@ -298,10 +291,10 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
         target = wrong.argsort(1, descending=True)[:, min(rank, wrong.shape[1] - 2)]
     for step in range(steps + 1):
 
-        def objective(logits, y=y, target=target):
+        def objective(logits, rows, y=y, target=target):
             if rank is None:
-                return cross_entropy(logits, y)
-            return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None]))[:, 0]
+                return -log_odds(scale * logits, y[rows])  # rises with the cross-entropy, but never saturates
+            return (logits.gather(1, target[rows, None]) - logits.gather(1, y[rows, None]))[:, 0]
 
         _, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
         fools = said != y
@@ -320,12 +313,12 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps):
 # ---- the smallest perturbation -----------------------------------------------------------------------
 
 
-def lbfgs(model, x, target, *, c_steps=20, max_iter=40):
+def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
     """Return a small delta with model(x + delta) = target, by box-constrained L-BFGS (Szegedy et al. 2013).
 
     Minimises c |delta|_2 + cross_entropy(f(x + delta), target) over 0 <= x + delta <= 1, and searches for the
     largest c whose minimiser still reaches the target: a small c ignores the length, a large one the target.
-    target: (n,) int64. c_steps: values of c tried a sample, at most; the search ends when c is known to 2 %, and delta
+    target: (n,) int64. c_steps: values of c tried a sample, at most; the search ends when c is known to 5 %, and delta
     is then shortened along its ray. max_iter: L-BFGS iterations for each c.
     Where no c reaches the target, delta is the minimiser for the smallest c tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
@@ -340,7 +333,7 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=40):
     def objective(delta, c, kept):
         """Return value, gradient and whether the target is reached, for the samples kept."""
         wanted, images = target[kept], delta.view(-1, *shape[1:])
-        loss, said, gradient = _look(model, x[kept], images, lambda logits: cross_entropy(logits, wanted), highest, slope=True)
+        loss, said, gradient = _look(model, x[kept], images, lambda f, rows: cross_entropy(f, wanted[rows]), highest, slope=True)
         length = delta.norm(dim=1)
         return c * length + loss, gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None], said == wanted
 
@@ -356,7 +349,7 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=40):
             best[left[shorter]], best_length[left[shorter]] = delta[shorter], length[shorter]
             c_low[left[hit]], c_high[left[~hit]] = c[left[hit]], c[left[~hit]]
             c = torch.where(c_high.isinf(), 4 * c_low, torch.where(c_low > 0, (c_low + c_high) / 2, c_high / 10))
-            left = left[(c_high - c_low > 0.02 * c_low)[left]]
+            left = left[(c_high - c_low > 0.05 * c_low)[left]]
             if not len(left):
                 break
         # On its ray the result may be longer than need be, by what c is not known to: shorten it by bisection.
@@ -409,8 +402,8 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     Each time: candidates (population, pixels, 2 + c), each a row, a column and a colour; their scores (population,),
     the log-odds of the target (no target: of not y); and whether each fools the model. A child is r1 + 0.5 (r2 - r3)
     of three different candidates, without crossover, and replaces the candidate of its own index if it is as good.
-    Our own loop and not SciPy's: one forward pass scores a whole generation, candidates that round to the same pixel and
-    the same of 256 levels only once, and the random numbers are torch's.
+    Our own loop and not SciPy's: one forward pass scores what is new in a generation (candidates that round to the same
+    pixel and the same of 256 levels count as one, and are never tried again), and the random numbers are torch's.
     """
     check_square_images(x)
     check_count("pixels", pixels)
@@ -418,10 +411,17 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     generator, (_, c, h, w), aim = _generator(generator, x), x.shape, y if target is None else target
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
+    known, seen = {}, []  # where the logits of each candidate stand, and the logits
+
     def score(candidates):
-        different, copies = _rounded(candidates).unique(dim=0, return_inverse=True)
-        with evaluation_mode(model, x), torch.no_grad():
-            logits = checked_logits(model, _painted(x, different), int(aim.max()))[copies]
+        cells = _rounded(candidates)
+        names = [tuple(one) for one in cells.flatten(1).tolist()]
+        new = {name: i for i, name in enumerate(names) if name not in known}
+        if new:
+            with evaluation_mode(model, x), torch.no_grad():
+                seen.append(checked_logits(model, _painted(x, cells[list(new.values())]), int(aim.max())))
+            known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
+        logits = torch.cat(seen)[[known[name] for name in names]]
         odds = log_odds(logits, aim.expand(len(logits)))
         reached = logits.argmax(1) == aim
         return (-odds, ~reached) if target is None else (odds, reached)

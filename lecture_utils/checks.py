@@ -67,13 +67,32 @@ def evaluation_mode(model, x):
     Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
     Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it.
     """
-    layers = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [layer.training for layer in layers]
+    layers = [layer for layer in model.modules() if layer.training] if isinstance(model, nn.Module) else []
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
         try:
             for layer in layers:
                 layer.training = False
             yield
         finally:
-            for layer, mode in zip(layers, modes, strict=True):
-                layer.training = mode
+            for layer in layers:
+                layer.training = True
+
+
+def check_signs(y, n):
+    if not isinstance(y, torch.Tensor) or y.shape != (n,) or not (y.abs() == 1).all():
+        got = f"shape {tuple(y.shape)}, values {y.unique()[:4].tolist()}" if isinstance(y, torch.Tensor) else repr(y)
+        raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {got}")
+
+
+def check_network(W, b, a, X, y):
+    """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d) and labels y (n,) of -1 and +1."""
+    for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):
+        if not isinstance(part, torch.Tensor) or not part.is_floating_point() or part.dim() != dim:
+            got = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, torch.Tensor) else type(part).__name__
+            raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {got}")
+        if not part.isfinite().all():
+            raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+    if not len(W) == len(b) == len(a) or W.shape[1] != X.shape[1]:
+        shapes = ", ".join(str(tuple(part.shape)) for part in (W, b, a, X))
+        raise ValueError(f"W, b, a, X must have shapes (k, d), (k,), (k,), (n, d); got {shapes}")
+    check_signs(y, len(X))

@@ -784,11 +784,38 @@ def test_the_strongest_attack_is_at_least_as_strong_as_each_other(digits):
     assert fooled["strongest"] == max(fooled.values()) and 0 < fooled["fgsm"] < fooled["strongest"] < 100
 
 
-def test_logits_of_any_size_do_not_blind_the_strongest_attack(digits):
+@pytest.mark.parametrize("size", [2.0**-20, 2.0**20])
+def test_the_size_of_the_logits_changes_nothing_for_the_strongest_attack(digits, size):
     model, x, y = digits
-    plain, scaled = (attacks.strongest(lambda x, s=s: s * model(x), x, y, 0.1) for s in (1.0, 1e6))
-    fooled, fooled_scaled = (model(x + delta).argmax(1) != y for delta in (plain, scaled))
-    assert fooled_scaled.sum() >= 0.9 * fooled.sum() > 50
+    plain, scaled = (attacks.strongest(lambda x, s=s: s * model(x), x, y, 0.1) for s in (1.0, size))
+    assert torch.equal(plain, scaled) and (model(x + plain).argmax(1) != y).sum() > 50
+
+
+@pytest.mark.parametrize("attack", ["pgd", "strongest", "lbfgs"])
+def test_a_batch_that_takes_several_passes_gives_what_one_pass_gives(digits, monkeypatch, attack):
+    model, x, y = digits
+    sizes = []
+
+    def counted(x):
+        sizes.append(len(x))
+        return model(x)
+
+    whole = ATTACKS[attack](model, x[:50], y[:50])
+    monkeypatch.setattr(attacks, "PASS", 16)
+    parts = ATTACKS[attack](counted, x[:50], y[:50])
+    assert [sizes.count(size) > 0 for size in (16, 2)] == [True, True] and (whole - parts).abs().max() < 1e-5
+
+
+def test_no_image_is_scored_twice_in_the_search_for_one_pixel():
+    asked, tried, x = [], 0, 0.25 + 0.001 * torch.rand(1, 1, 8, 8, generator=seeded(0))  # no pixel has one of 256 levels
+
+    def recorded(x):
+        asked.extend(image.numpy().tobytes() for image in x)
+        return torch.stack([x.flatten(1).sum(1), 0 * x.flatten(1).sum(1)], 1)
+
+    for _, (candidates, *_) in zip(range(21), attacks.one_pixel_candidates(recorded, x, torch.tensor([0])), strict=False):
+        tried += len(candidates)
+    assert tried == 21 * 400 and 400 < len(asked) == len(set(asked)) < tried / 2
 
 
 # ---- the smallest perturbation -----------------------------------------------------------------------
