@@ -4,6 +4,8 @@
     networks    the classifiers that are attacked
     attacks     how an adversarial perturbation is found
     training    how well a classifier does, and how it is trained
+    robustness  the robust network of Theorem 1, and what training finds
+    radii       how far a sample is from a flip: exactly, from below, from above
     plots       every figure, drawable once and updatable in place
     explore     a slider bound to a figure
     exercises   exercises that check themselves

@@ -1,4 +1,4 @@
-"""Images in [0, 1]: handwritten digits, MNIST, CIFAR-10, photographs.
+"""Images in [0, 1]: handwritten digits, MNIST, CIFAR-10, photographs. And random points on a sphere.
 
 Every image is a float32 tensor of shape (n, c, h, w); labels are int64, counted from 0.
 Digits and photographs come with the installed packages. MNIST and CIFAR-10 are read from the folder
@@ -6,6 +6,7 @@ that the environment variable LECTURE_DATA names, else from ``data/``, else down
 """
 
 import io
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from . import import_torchvision
+from .checks import check_count
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 CLASSES = {
@@ -142,3 +144,29 @@ def centre(x, size):
     top, left = (x.shape[2] - side) // 2, (x.shape[3] - side) // 2
     square = x[:, :, top : top + side, left : left + side]
     return torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def sphere(m, d, generator=None):
+    """Return m random points, uniform on the sphere of radius sqrt(d): float64 (m, d).
+
+    generator: None takes a fresh one, seed 0.
+    """
+    check_count("m", m)
+    check_count("d", d)
+    generator = generator if generator is not None else torch.Generator().manual_seed(0)
+    directions = torch.randn(m, d, generator=generator, dtype=torch.float64)
+    return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)
+
+
+def equicorrelated(m, d, c, generator=None):
+    """Return m points on the sphere of radius sqrt(d) with <x_i, x_j> = c d for all i != j: float64 (m, d), m < d.
+
+    c: in [0, 1); 0 gives orthogonal points. generator: turns them at random; None takes a fresh one, seed 0.
+    """
+    check_count("m", m)
+    check_count("d", d, least=m + 1)
+    if not 0 <= c < 1:
+        raise ValueError(f"c must lie in [0, 1), got {c:g}")
+    generator = generator if generator is not None else torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64)).Q.T
+    return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

@@ -3,20 +3,30 @@
     explore(draw, epsilon=slider(np.linspace(0, 0.3, 31), 0.1), eta=slider([0.01, 0.1, 1], 0.1))
 
 ``draw(epsilon=..., eta=...)`` updates a panel of ``plots`` and returns it. The same draw serves every life of the
-explorer: with a kernel the sliders are live; a stored notebook shows the picture of the default position; ``frame``
-gives picture and text at any position, which is all that an export without a kernel needs.
+explorer: with a kernel the sliders are live; a stored notebook shows the picture of the default position; and where the
+environment's LECTURE_FRAMES names a folder, an explorer that is shown writes into it what a page without a kernel needs.
 """
 
+import base64
+import hashlib
 import html
+import io
+import itertools
+import json
 import math
+import os
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
+from PIL import Image
 
 from .plots import image_tag, picture
 
 LABELS = {"epsilon": "ε", "eta": "η"}
+MOST = 300  # positions in an export: each costs some kilobytes
 
 
 @dataclass(frozen=True)
@@ -31,14 +41,14 @@ class Slider:
     def index(self, value):
         """Return the position of a value. Raises ValueError if the slider does not take it."""
         for i, own in enumerate(self.values):
-            if math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12):
+            if own == value or (not isinstance(own, str) and math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12)):
                 return i
         low, high = self.values[0], self.values[-1]
         raise ValueError(f"a slider takes one of {len(self.values)} values from {low} to {high}, got {value!r}")
 
 
 def slider(values, default, *, label=None, text="{:.3g}"):
-    """Return a slider over increasing values. default: one of them. label: None for the argument's name. text: a format."""
+    """Return a slider over increasing values, numbers or words. default: one of them. label: None: its name. text: a format."""
     values = tuple(value.item() if hasattr(value, "item") else value for value in values)
     if not values or any(a >= b for a, b in zip(values, values[1:], strict=False)):
         raise ValueError(f"values must increase and hold at least one, got {values}")
@@ -63,7 +73,7 @@ class Explorer:
             name: widgets.SelectionSlider(
                 options=[(control.text.format(value), value) for value in control.values],
                 value=control.default,
-                description=control.label or LABELS.get(name, name),
+                description=_label(name, control),
                 layout=widgets.Layout(width="30em"),
             )
             for name, control in controls.items()
@@ -87,10 +97,42 @@ class Explorer:
             self.sliders[name].index = self.controls[name].index(value)
         return self
 
+    def refresh(self):
+        """Draw again where the sliders stand, after something that ``draw`` reads has changed, and return the explorer."""
+        self._show()
+        return self
+
     def frame(self, **values):
         """Return picture (PNG bytes) and alternative text at some position; sliders not named stand at their default."""
         panel = self.draw(**{name: control.default for name, control in self.controls.items()} | values)
         return panel.png(), panel.alt
+
+    def exported(self, most=MOST):
+        """Return the positions as a dictionary for JSON: the pictures as what differs from the default one, and the texts.
+
+        most: of sliders with more positions together only some values are kept, the ends and the defaults among them.
+        "sliders": label, texts of the values, start. "alts", "shown": for each position, the last slider moving fastest, its
+        text and the number of its picture. "pictures": [left, top, WebP as base64], transparent where nothing differs.
+        """
+        kept = thinned(list(self.controls.values()), most)
+        sliders, alts, pictures = [], [], {}
+        for (name, control), indices in zip(self.controls.items(), kept, strict=True):
+            texts = [control.text.format(control.values[i]) for i in indices]
+            start = indices.index(control.index(control.default))
+            sliders.append({"label": _label(name, control), "texts": texts, "start": start})
+        default = self._pixels({name: control.default for name, control in self.controls.items()})[0]
+        shown = []
+        for position in itertools.product(*kept):
+            values = [control.values[i] for control, i in zip(self.controls.values(), position, strict=True)]
+            pixels, alt = self._pixels(dict(zip(self.controls, values, strict=True)))
+            shown.append(pictures.setdefault(difference(pixels, default), len(pictures)))
+            alts.append(alt)
+        return {"sliders": sliders, "alts": alts, "shown": shown, "pictures": list(pictures)}
+
+    def _pixels(self, values):
+        """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
+        panel = self.draw(**values)
+        return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
 
     def _show(self):
         panel = self.draw(**self.values)
@@ -106,4 +148,47 @@ class Explorer:
             raise
 
     def _repr_mimebundle_(self, include=None, exclude=None):
+        if folder := os.environ.get("LECTURE_FRAMES"):
+            exported = json.dumps(self.exported(), ensure_ascii=False)
+            Path(folder, frames_name(*self.frame())).write_text(exported, encoding="utf-8")
         return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture
+
+
+def _label(name, control):
+    return control.label or LABELS.get(name, name)
+
+
+def frames_name(png, alt):
+    """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
+    return hashlib.sha256(png + alt.encode()).hexdigest()[:16] + ".json"
+
+
+def thinned(controls, most):
+    """Return for each slider which of its values to keep, so that there are at most so many positions together (8 or more).
+
+    The kept ones are spread evenly; the ends and the default are among them.
+    """
+    counts = [len(control.values) for control in controls]
+    while math.prod(counts) > most:
+        counts[counts.index(max(counts))] -= 1
+    kept = []
+    for control, count in zip(controls, counts, strict=True):
+        indices = np.linspace(0, len(control.values) - 1, count).round().astype(int)
+        start = control.index(control.default)
+        if start not in indices:
+            indices[1 + np.abs(indices[1:-1] - start).argmin()] = start
+        kept.append(indices.tolist())
+    return kept
+
+
+def difference(pixels, default):
+    """Return (left, top, WebP as base64) of the smallest box that holds all that differs, transparent elsewhere; None if nothing does."""
+    differs = pixels != default
+    box = Image.fromarray(differs).getbbox()
+    if box is None:
+        return None
+    left, top, right, bottom = box
+    part = np.where(differs, pixels, 0)[top:bottom, left:right]
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(part)[..., None].view(np.uint8)).save(buffer, "WEBP", lossless=True, method=2)
+    return left, top, base64.b64encode(buffer.getvalue()).decode()

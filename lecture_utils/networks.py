@@ -41,6 +41,15 @@ def small_cnn(size, mean, std, strides=(1, 2), widths=(16, 32), hidden=64, class
     return nn.Sequential(*layers)
 
 
+def two_layer(x, W, b, a, activation=torch.relu):
+    """Return f(x) = sum_j a_j activation(w_j . x + b_j), the network of sections 2 and 3.
+
+    x: (..., d). W: (k, d), one w_j a row. b: (k,), or 0.0 for no bias. a: (k,). Returns shape (...).
+    (Slides "Setting: Two-layer network" and "Setting".)
+    """
+    return activation(x @ W.T + b) @ a
+
+
 def manifest():
     """Return data/manifest.json: for each checkpoint its file, sha256, architecture, training, accuracies."""
     return json.loads((data.FOLDER / "manifest.json").read_text(encoding="utf-8"))

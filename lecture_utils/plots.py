@@ -16,12 +16,18 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.ticker import MaxNLocator, NullLocator
 from PIL import Image
 
 BLACK, ORANGE, BLUE, GREEN, VERMILION = "#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00"
 STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, (0, (5, 1)))]
+STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
+CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
+REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 RC = {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
@@ -144,19 +150,30 @@ class Curves(Panel):
     """Curves over one axis, and a vertical line that can move along it.
 
     names: of the curves. x, y: (label, low, high) of the axes. log: "", "x", "y" or "xy".
+    ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
     """
 
     @styled
-    def __init__(self, names, x, y, log="", size=(9, 4.2)):
+    def __init__(self, names, x, y, log="", size=(9, 4.2), ticks=None, legend=None):
         super().__init__(size=size)
         (axes,) = self.axes
         self.lines = _prepare(axes, names, x, y, log)
+        if ticks is not None:
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+        self.band = axes.axvspan(x[1], x[1], color="#dddddd", visible=False)
         self.mark = axes.axvline(x[1], color="#777777", linewidth=2, visible=False)
-        axes.legend(loc="best" if not log else "upper left")
-        self.moves(self.mark, *self.lines)
+        axes.legend(loc=legend or ("upper left" if log else "best"))
+        self.moves(self.band, self.mark, *self.lines)
 
-    def update(self, x, curves, alt, mark=None):
-        """Draw one sequence of values for each name, over x; mark: where the vertical line stands, if anywhere."""
+    def update(self, x, curves, alt, mark=None, band=None):
+        """Draw one sequence of values for each name, over x.
+
+        mark: where the vertical line stands, if anywhere. band: (from, to) of the part of the x axis that is shaded, if any.
+        """
+        self.band.set_visible(band is not None)
+        if band is not None:
+            self.band.set(x=band[0], width=band[1] - band[0])
         for line, values in zip(self.lines, curves, strict=True):
             line.set_data(x, values)
         self.mark.set_visible(mark is not None)
@@ -234,5 +251,180 @@ class Search(Panel):
         self.axes[0].set(xlim=(0, image.shape[-1]), ylim=(image.shape[-2], 0))
         self.dots.set_offsets(np.asarray(points)[:, ::-1])
         self.curve.set_data(range(len(values)), values)
+        self.alt = alt
+        return self
+
+
+class Regions(Panel):
+    """Planes side by side, each divided by the sign of a function, with points of two classes on it.
+
+    titles: of the planes. x, y: (label, low, high) of their axes. names: of the classes, -1 and +1.
+    """
+
+    @styled
+    def __init__(self, titles, x, y, names, size=(10, 4.6)):
+        super().__init__([1] * len(titles), size)
+        shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
+        for axes, title in zip(self.axes, titles, strict=True):
+            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
+            axes.set_title(title, fontsize=14)
+            axes.grid(False)
+        extent = (*x[1:], *y[1:])
+        options = {"extent": extent, "origin": "lower", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+        self.fields = [axes.imshow([[0.0]], shades, **options) for axes in self.axes]
+        self.dots = [
+            [
+                axes.plot([], [], m, color=c, markersize=4, label=name)[0]
+                for name, c, m in zip(names, CLASS_COLOURS, "os", strict=True)
+            ]
+            for axes in self.axes
+        ]
+        for field, dots in zip(self.fields, self.dots, strict=True):
+            self.moves(field, *dots)
+        self.moves(self.axes[0].legend(loc="lower left", markerscale=2, borderpad=0, handletextpad=0))
+
+    def update(self, fields, points, labels, alt):
+        """fields: one array a plane, rows from low to high y, positive in the second class. points: (n, 2). labels: -1, +1."""
+        for artist, dots, values in zip(self.fields, self.dots, fields, strict=True):
+            artist.set_data(np.asarray(values) > 0)
+            for line, label in zip(dots, (-1, 1), strict=True):
+                line.set_data(*np.asarray(points)[np.asarray(labels) == label].T)
+        self.alt = alt
+        return self
+
+
+class Scatter(Panel):
+    """Points of two kinds or more over the diagonal on which the two coordinates are equal. x, y: (label, low, high)."""
+
+    @styled
+    def __init__(self, names, x, y, size=(6.5, 5)):
+        super().__init__(size=size)
+        (axes,) = self.axes
+        axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
+        axes.axline((0, 0), slope=1, color="#777777", linewidth=2, label="equal")
+        self.dots = [
+            axes.plot([], [], m, color=c, markersize=6, alpha=0.7, label=name)[0]
+            for name, (c, _), m in zip(names, STYLES, "os^vD", strict=False)
+        ]
+        axes.legend(loc="lower right")
+        self.moves(*self.dots)
+
+    def update(self, points, alt):
+        """points: one array (n, 2) a name."""
+        for line, values in zip(self.dots, points, strict=True):
+            line.set_data(*np.asarray(values).T)
+        self.alt = alt
+        return self
+
+
+class Matrix(Panel):
+    """A matrix of numbers as colours, zero in the middle of the scale: orange below, purple above.
+
+    shape: (rows, columns). rows, columns: labels of the axes. name: of the numbers. reach: the scale goes from -reach to reach.
+    """
+
+    @styled
+    def __init__(self, shape, rows, columns, name, reach, size=(6.6, 5)):
+        super().__init__(size=size)
+        (axes,) = self.axes
+        axes.grid(False)
+        axes.set(xlabel=columns, ylabel=rows)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        corners = (0.5, shape[1] + 0.5, shape[0] + 0.5, 0.5)  # rows and columns are counted from 1
+        options = {"cmap": "PuOr", "vmin": -reach, "vmax": reach, "interpolation": "nearest", "aspect": "equal"}
+        self.colours = axes.imshow(np.zeros(shape), extent=corners, **options)
+        self.figure.colorbar(self.colours, label=name)
+        self.moves(self.colours)
+
+    def update(self, values, alt):
+        """values: an array of that shape."""
+        self.colours.set_data(np.asarray(values))
+        self.alt = alt
+        return self
+
+
+class Planes(Panel):
+    """Planes side by side, coloured where a function is positive, 0 and negative; a circle around 0, and named points.
+
+    columns: how many. x, y: (label, low, high) of their axes. regions: names of the positive, zero, negative part.
+    points: names of the points. circle: name of the circle.
+    """
+
+    @styled
+    def __init__(self, columns, x, y, regions, points, circle, size=(11, 5)):
+        super().__init__([1] * columns, size)
+        self.fields, self.circles, self.points = [], [], []
+        self.titles = [axes.set_title(" ", fontsize=14) for axes in self.axes]
+        for axes in self.axes:
+            axes.grid(False)
+            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
+            shown = axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest")
+            self.fields.append(shown)
+            self.circles.append(axes.add_patch(Circle((0, 0), 0.0, fill=False, linewidth=2.5, label=circle)))
+            dots = [axes.plot([], [], mark, color=BLACK, markersize=10, label=p) for p, mark in zip(points, "os^X", strict=False)]
+            self.points.append([dot for (dot,) in dots])
+        colours = [np.array(colour) / 255 for colour in REGIONS]
+        parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
+        line = Line2D([], [], color=BLACK, label=circle)
+        self.figure.legend(handles=[*parts, *self.points[0], line], loc="outside lower center", ncols=3)
+        for field, circle, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
+            self.moves(field, circle, *points, title)
+
+    def update(self, fields, radius, points, titles, alt):
+        """fields: arrays of numbers, the bottom row first, one a plane. points: for each plane, (x, y) of each point."""
+        for plane, (field, title) in enumerate(zip(fields, titles, strict=True)):
+            self.fields[plane].set_data(np.array(REGIONS, np.uint8)[1 - np.sign(np.asarray(field)).astype(int)])
+            self.circles[plane].set_radius(radius)
+            for dot, place in zip(self.points[plane], points[plane], strict=True):
+                dot.set_data([place[0]], [place[1]])
+            self.titles[plane].set_text(title)
+        self.alt = alt
+        return self
+
+
+class Distribution(Panel):
+    """Histograms of samples over one axis, and beside them curves with a vertical line that can move along them.
+
+    samples: names of the histograms. density: name of a smooth line over them, or None. edges: name of vertical lines, or None.
+    values: (label, low, high) of the histograms' axis; what lies outside is counted in the first and the last bin.
+    height: of the histograms, as a density. names, x, y, log: of the curves, as in ``Curves``.
+    """
+
+    @styled
+    def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(11, 4.6)):
+        super().__init__((1, 1.1), size)
+        (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
+        left.set(xlabel=values[0], xlim=values[1:], ylim=(0, height), ylabel="density")
+        looks = {"fill": True, "alpha": 0.35}, {"linewidth": 2.5}  # of the first histogram, and of the others
+        self.steps = [
+            left.stairs(0 * self.grid[1:], self.grid, color=c, linestyle=s, label=name, **looks[i > 0])
+            for i, (name, (c, s)) in enumerate(zip(samples, STYLES, strict=False))
+        ]
+        self.density = [left.plot([], [], color=BLACK, linewidth=2, label=density)[0]] if density else []
+        line = {"color": VERMILION, "linestyle": "--"}
+        self.edges = [left.axvline(0, label=label, **line) for label in (edges, None)] if edges else []
+        over = {"loc": "lower left", "bbox_to_anchor": (-0.1, 1.0), "borderpad": 0, "labelspacing": 0.2}
+        left.legend(**over)
+        self.curves = _prepare(right, names, x, y, log)
+        self.mark = right.axvline(x[1], color="#777777", linewidth=2)
+        right.legend(**over)
+        self.moves(*self.steps, *self.density, *self.edges, self.mark, *self.curves)
+
+    def update(self, samples, x, curves, mark, alt, density=None, edges=None):
+        """samples: one sequence a histogram. x, curves: of the curves, mark: where their vertical line stands.
+
+        density: (x, values) of the smooth line. edges: where the two vertical lines stand.
+        """
+        for artist, sample in zip(self.steps, samples, strict=True):
+            counts, _ = np.histogram(np.clip(sample, self.grid[0], self.grid[-1]), self.grid)
+            artist.set_data(counts / (len(sample) * np.diff(self.grid)))
+        for line in self.density:
+            line.set_data(*density)
+        for line, place in zip(self.edges, edges or (), strict=True):
+            line.set_xdata([place, place])
+        for line, values in zip(self.curves, curves, strict=True):
+            line.set_data(x, values)
+        self.mark.set_xdata([mark, mark])
         self.alt = alt
         return self

@@ -1,26 +1,33 @@
-"""How well a classifier does, without and with an adversary, and how it is trained.
+"""How well a classifier does, without and with an adversary, and how it is trained, without and against one.
 
-Accuracies and risks take an attack: any function (model, x, y) -> delta. For linear classifiers the
-worst case over the ball is known in closed form, and stands here as the measure of every attack.
+Accuracies and risks take an attack: any function (model, x, y) -> delta. ``fit`` takes one too, and then it is
+adversarial training: each step descends on the loss at x + delta. What is exact for linear classifiers stands
+in ``linear``; two of its functions can be called from here as well.
 """
 
+import copy
+import functools
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from . import attacks
 from .attacks import cross_entropy
-from .checks import check_labels, checked_logits, evaluation_mode
+from .checks import check_choice, check_count, check_labels, checked_logits, evaluation_mode
+from .linear import best_wrong_margin_linear, worst_margin_linear
+
+__all__ = [
+    "History", "accuracy", "adv_train_step", "best_wrong_margin_linear", "collapsed_at", "fgsm_attack", "fit", "free_step",
+    "hold_out", "one_cycle", "pgd_attack", "risk", "true_risk", "worst_margin_linear",
+]  # fmt: skip
 
 
-@dataclass
-class History:
-    """What ``fit`` saw, one entry an epoch: mean training loss, accuracy on the validation images."""
-
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+# ---- risk and accuracy -------------------------------------------------------------------------------
 
 
 def _perturbed_logits(model, x, y, attack, batch_size):
@@ -43,61 +50,194 @@ def accuracy(model, x, y, attack=None, batch_size=1000):
 
 
 def risk(model, x, y, attack=None, batch_size=1000):
-    """Return the empirical risk, the mean cross-entropy, at x or at x + attack(model, x, y) (slide "Risk")."""
+    """Return the empirical risk, the mean cross-entropy, at x or x + attack(model, x, y) (slides "Risk", "Adversarial risk")."""
     return cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double().mean().item()
 
 
-def fit(
-    model, x, y, *, epochs, validation, attack=None, augment=None, batch_size=128, learning_rate=2e-3,
-    generator=None, progress=True, checkpoint=None,
-):  # fmt: skip
-    """Train a model in place by Adam with a one-cycle step size and keep the weights of the last epoch.
+def true_risk(model, sample, attack=None, *, n=10_000, generator=None, batch_size=1000):
+    """Return the risk on a distribution that can be sampled, and the standard error of that number (slide "Risk").
 
-    x: (n, c, h, w) in [0, 1]. y: (n,) int64. validation: a pair (x, y) whose accuracy is recorded.
-    attack: None, or a function (model, x, y) -> delta applied to every batch. augment: None, or a function
-    (x, generator) -> x. generator: orders the batches (None: seed 0). checkpoint: a file that holds the
-    state after every epoch; a run that was interrupted goes on from it and ends with the same weights.
-    Returns a History. Raises FloatingPointError when the loss is no longer finite.
+    sample: a function (n, generator) -> x (n, ...), y (n,) int64. n: samples drawn. The risk is an expectation; the mean
+    over n fresh samples is off by about one standard error, which falls like 1 / sqrt(n).
+    """
+    check_count("n", n, least=2)
+    x, y = sample(n, generator if generator is not None else torch.Generator().manual_seed(0))
+    losses = cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double()
+    return losses.mean().item(), (losses.std() / math.sqrt(n)).item()
+
+
+# ---- attacks to train against, and one step ----------------------------------------------------------
+
+
+def pgd_attack(epsilon, *, eta=None, steps=7, generator=None, **box):
+    """Return the attack (model, x, y) -> delta of Madry et al. (2018): PGD from a random start.
+
+    eta: step size; None is 2.5 epsilon / steps. generator: of the starts; give ``fit`` the same one, so that a run that was
+    interrupted goes on with the same numbers. box: low and high, for data that are no pixels.
+    """
+    eta = 2.5 * epsilon / steps if eta is None else eta
+    fixed = {"epsilon": epsilon, "eta": eta, "steps": steps, "random_start": True, "keep_best": False, "generator": generator}
+    return functools.partial(attacks.pgd, **fixed, **box)
+
+
+def fgsm_attack(epsilon, *, generator=None, **box):
+    """Return the attack (model, x, y) -> delta of Wong et al. (2020): one step of 1.25 epsilon from a random start."""
+    return pgd_attack(epsilon, eta=1.25 * epsilon, steps=1, generator=generator, **box)
+
+
+def _descend(model, optimizer, x, y):
+    """Make one step of the optimizer on the mean loss at x, in the mode that the model is in, and return that loss."""
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), y).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def adv_train_step(model, optimizer, x, y, epsilon, eta, steps):
+    """Make one step of adversarial training, and return the loss at the attacked batch.
+
+    First delta, in evaluation mode: so many sign steps of size eta from 0. Then, in training mode, one step of the optimizer
+    on the mean cross-entropy at x + delta, with delta held fixed (slide "Gradient computation: Danskin's theorem").
+    """
+    delta = attacks.pgd(model, x, y, epsilon, eta=eta, steps=steps, keep_best=False)
+    model.train()
+    return _descend(model, optimizer, x + delta, y)
+
+
+def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
+    """Make ``replays`` steps on one batch and return the last loss ("free" adversarial training, Shafahi et al. 2019).
+
+    Each backward pass gives two gradients: the one in the weights makes a step of the optimizer, the one in x moves delta by
+    epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
+    """
+    lower, upper = (-x).clamp(min=-epsilon), (1 - x).clamp(max=epsilon)
+    delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype)
+    for _ in range(replays):
+        delta.requires_grad_()
+        loss = _descend(model, optimizer, x + delta, y)
+        delta = (delta.detach() + epsilon * delta.grad.sign()).clamp(lower, upper)
+    return loss
+
+
+# ---- training ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class History:
+    """What ``fit`` saw, one entry an epoch.
+
+    loss: mean training loss. accuracy, robust: on the validation images, without and with an attack (empty where there are
+    none). stopped: "" after the last epoch, "patience" after an early stop, "interrupted" by the user.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    robust: list[float] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def best(self):
+        """The epoch, from 0, with the highest robust accuracy (without an attack: accuracy); the first of them."""
+        scores = self.robust or self.accuracy
+        return scores.index(max(scores))
+
+
+def fit(
+    model, x, y, *, epochs, validation=None, attack=None, step=None, judge=None, augment=None, batch_size=128,
+    learning_rate=2e-3, warmup=0.0, average=0.0, keep="last", patience=None, generator=None, progress=True, checkpoint=None,
+    watch=None,
+):  # fmt: skip
+    """Train a model in place by Adam with a one-cycle step size, against an attack if there is one; return a History.
+
+    x: (n, c, h, w) in [0, 1]. y: (n,) int64. validation: a pair (x, y) on which accuracies are recorded.
+    attack: a function (model, x, y) -> delta applied to every batch, see ``pgd_attack``.
+    step: what is done with a batch, (model, optimizer, x, y) -> loss; None is one step of the optimizer, and see ``free_step``.
+    judge: the attack of the recorded robust accuracy; None is ``attack``. A stronger one sees what training does not.
+    augment: a function (x, generator) -> x.
+    warmup: over this share of the run the perturbation grows from nothing to all of delta.
+    average: decay of a moving average of the weights, which is then what is recorded and kept; 0 is none.
+    keep: "last", the weights of the last epoch, or "best", those of the epoch ``History.best``.
+    patience: stop after so many epochs without a better one (None: never).
+    generator: orders the batches (None: seed 0). watch: a function (history) called after every epoch.
+    checkpoint: a file for the state after every epoch; a run that was interrupted goes on from it to the same weights.
+    The model ends in evaluation mode and without gradients, also where an exception ends the run: it then holds the weights
+    kept so far. An interrupt (KeyboardInterrupt) ends the run like that and returns the History.
+    Raises FloatingPointError when the loss is no longer finite.
     """
     check_labels("y", y, x)
+    check_count("epochs", epochs)
+    check_choice("keep", keep, ("last", "best"))
+    if validation is None and (keep == "best" or patience):
+        raise ValueError('keep="best" and patience need validation=(x, y), got None')
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    history, file = History(), Path(checkpoint) if checkpoint else None
+    parts = {"model": model, "optimizer": optimizer}
+    if average:
+        parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
+    history, kept, file = History(), copy.deepcopy(model.state_dict()), Path(checkpoint) if checkpoint else None
     if file and file.exists():
         state = torch.load(file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         generator.set_state(state["generator"])
-        history = History(**state["history"])
+        history, kept = History(**state["history"]), state["kept"]
+    judged = parts["average"].module if average else model
     batches = -(-len(x) // batch_size)
-    bar = tqdm(total=epochs, initial=len(history.loss), unit="epoch", disable=not progress)
-    for epoch in range(len(history.loss), epochs):
-        model.train()
-        total = 0.0
-        for step, batch in enumerate(torch.randperm(len(x), generator=generator).split(batch_size)):
-            images = augment(x[batch], generator) if augment else x[batch]
-            if attack:
-                images = images + attack(model, images, y[batch])
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * one_cycle((epoch + step / batches) / epochs)
-            optimizer.zero_grad()
-            loss = cross_entropy(model(images), y[batch]).mean()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(batch)
-        if not total < float("inf"):
-            raise FloatingPointError(f"the training loss is {total} in epoch {epoch + 1}: lower learning_rate")
-        history.loss.append(total / len(x))
-        history.accuracy.append(accuracy(model, *validation))
-        bar.update()
-        bar.set_postfix(loss=f"{history.loss[-1]:.4f}", accuracy=f"{history.accuracy[-1]:.4f}")
-        if file:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "generator": generator.get_state()}
-            torch.save(state | {"history": vars(history)}, file.with_suffix(".new"))
-            os.replace(file.with_suffix(".new"), file)
-    bar.close()
-    model.eval()
+    bar = tqdm(total=epochs * batches, initial=len(history.loss) * batches, unit=" batches", disable=not progress)
+    try:
+        while len(history.loss) < epochs and not history.stopped:
+            epoch, total = len(history.loss), 0.0
+            model.train()
+            for index, batch in enumerate(torch.randperm(len(x), generator=generator).split(batch_size)):
+                share = (epoch + index / batches) / epochs
+                images = augment(x[batch], generator) if augment else x[batch]
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * one_cycle(share)
+                if attack:
+                    images = images + min(1.0, share / warmup if warmup else 1.0) * attack(model, images, y[batch])
+                loss = (step or _descend)(model, optimizer, images, y[batch])
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"the training loss is {loss} in epoch {epoch + 1}: lower learning_rate")
+                if average:
+                    parts["average"].update_parameters(model)
+                total += loss * len(batch)
+                bar.update()
+            measured = _measured(judged, validation, judge or attack)
+            history.loss.append(total / len(x))
+            for name, value in measured.items():
+                getattr(history, name).append(value)
+            bar.set_postfix({"loss": f"{history.loss[-1]:.4f}"} | {name: f"{value:.1%}" for name, value in measured.items()})
+            if keep == "last" or history.best == epoch:
+                kept = copy.deepcopy(judged.state_dict())
+            if patience and epoch - history.best >= patience:
+                history.stopped = "patience"
+            if file:
+                _save(file, parts, generator=generator.get_state(), history=vars(history), kept=kept)
+            if watch:
+                watch(history)
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+    finally:
+        bar.close()
+        model.load_state_dict(kept)
+        model.eval()
+        for parameter in model.parameters():
+            parameter.grad = None
     return history
+
+
+def _measured(model, validation, attack):
+    """Return the accuracies that ``fit`` records: none, the clean one, or the clean and the robust one."""
+    found = {"accuracy": accuracy(model, *validation)} if validation else {}
+    return found | ({"robust": accuracy(model, *validation, attack)} if validation and attack else {})
+
+
+def _save(file, parts, **state):
+    """Write the state of a run whole or not at all."""
+    temporary = file.with_suffix(".new")
+    torch.save({name: part.state_dict() for name, part in parts.items()} | state, temporary)
+    os.replace(temporary, file)
 
 
 def one_cycle(share):
@@ -105,22 +245,22 @@ def one_cycle(share):
     return share / 0.3 if share < 0.3 else (1 - share) / 0.7
 
 
-def worst_margin_linear(w, b, X, y, epsilon):
-    """Return the exact smallest margin y (w.(x + delta) + b) over the ball |delta|_inf <= epsilon, per sample.
+def hold_out(x, y, share=0.1, generator=None):
+    """Return (x, y) to train on and (x, y) for validation: a random share of the samples is held out."""
+    order = torch.randperm(len(x), generator=generator if generator is not None else torch.Generator().manual_seed(0))
+    held, kept = order[: round(share * len(x))], order[round(share * len(x)) :]
+    return (x[kept], y[kept]), (x[held], y[held])
 
-    w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
+
+def collapsed_at(robust, fall=0.5):
+    """Return the first epoch, from 0, whose robust accuracy is below ``fall`` times the best one before it; None without one.
+
+    Training against a weak attack may go blind from one epoch to the next: the network learns to fool the attack, and a
+    stronger one finds no robustness left ("catastrophic overfitting", Wong et al. 2020). robust: ``History.robust``, by PGD.
     """
-    return y * (X @ w + b) - epsilon * w.abs().sum()
-
-
-def best_wrong_margin_linear(W, b, x, epsilon):
-    """Return the exact max over |delta|_inf <= epsilon and over j != y of f_j(x + delta) - f_y(x + delta).
-
-    The model is f(x) = W x + b, and y is the class that it predicts at x. W: (K, d). b: (K,). x: (d,).
-    Returns a float: positive if and only if some delta in the ball changes the prediction.
-    """
-    logits = W @ x + b
-    y = logits.argmax()
-    margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
-    margins[y] = -torch.inf
-    return margins.max().item()
+    best = 0.0
+    for epoch, value in enumerate(robust):
+        if value < fall * best:
+            return epoch
+        best = max(best, value)
+    return None

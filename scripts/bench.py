@@ -4,9 +4,12 @@
 
 sliders     key press to new picture, in JupyterLab in headless Chromium, beside the naive way and an empty swap
 memory      what a kernel holds after thousands of moves
-speed       FGSM and PGD beside their peers and the floor (bench_attacks.py; the peers are an extra: pip install -e .[peers])
-strength    the strongest attack, L-BFGS, one pixel and square beside their peers or the exact answer
-growth      PGD against batch size and steps
+attacks     every attack beside its peers and the floor (bench_attacks.py; the peers are an extra: pip install -e '.[peers]')
+strongest   the strongest attack beside AutoAttack, on every network in data/
+growth      PGD against batch size, steps and image size
+exact       exact distances of two-layer networks against their width (bench_robustness.py)
+radii       section 2's curve of radii against d: training, bounds, closed form
+samplers    a network of width one million: time and memory of three samplers (bench_initialization.py)
 
 A section is a function that prints its table and returns what it measured and a list of ``target(...)``.
 """
@@ -25,6 +28,8 @@ from jupyter_client.manager import start_new_kernel
 from tqdm import tqdm
 
 import bench_attacks
+import bench_initialization
+import bench_robustness
 from lab import ROOT, Lab, notebook, run_all
 
 RESULT = ROOT / "build" / "bench.json"
@@ -184,13 +189,16 @@ def target(claim, value, limit):
     return {"claim": claim, "value": round(value, 3), "limit": round(limit, 3), "met": bool(value <= limit)}
 
 
-SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target)
+SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target) | bench_robustness.sections(target)
+SECTIONS |= bench_initialization.sections(target)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {', '.join(SECTIONS)}")
-    sections = parser.parse_args().sections or list(SECTIONS)
+    parser.add_argument("--store", action="store_true", help="write the attacks' tables and figure into tests/ as well")
+    arguments = parser.parse_args()
+    sections = arguments.sections or list(SECTIONS)
     if unknown := set(sections) - set(SECTIONS):
         parser.error(f"the sections are {', '.join(SECTIONS)}; got {', '.join(sorted(unknown))}")
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
@@ -204,6 +212,8 @@ def main():
     temporary = RESULT.with_suffix(".new")
     temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, RESULT)
+    if arguments.store:
+        bench_attacks.store(results, ROOT / "tests" / "README.md")
     return 0 if all(one["met"] for name in sections for one in results[name]["targets"]) else 1
 
 

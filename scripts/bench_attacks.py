@@ -1,228 +1,357 @@
-"""The attacks beside their peers: time as a ratio to the floor, strength as robust accuracy; sections of bench.py.
+"""The attacks beside their peers, for bench.py: one table and one figure.
 
-The floor of a gradient attack is its forward and backward passes to the input and nothing else. All times are CPU
-seconds, interleaved in one run, medians of several rounds. A peer that is not installed is left out.
+The unit of cost is the floor: one forward and one backward pass to the input, times the attack's steps. Contenders take
+turns, and the medians of their times are compared: CPU time, or on a GPU the time until it is idle. torchattacks,
+foolbox, ART and cleverhans are an extra, ``pip install -e '.[peers]'``: what is not installed is left out.
 """
 
 import functools
 import importlib
+import os
 import statistics
 import time
 import warnings
+from collections import namedtuple
 
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
-from lecture_utils import attacks, data, networks, training
+from lecture_utils import attacks, data, networks, plots, training
 
-EPSILON = 0.1
-
-
-def torchattacks_(model, x, y, epsilon, steps):
-    peer = importlib.import_module("torchattacks")
-    if steps == 1:
-        return peer.FGSM(model, eps=epsilon)(x, y)
-    return peer.PGD(model, eps=epsilon, alpha=2.5 * epsilon / steps, steps=steps, random_start=False)(x, y)
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NETWORKS = {"digits-standard": 0.1, "digits-robust": 0.15, "mnist-standard": 0.1, "mnist-robust": 0.3}
+Case = namedtuple("Case", "steps images rounds contenders")
 
 
-def foolbox_(model, x, y, epsilon, steps):
-    peer = importlib.import_module("foolbox")
-    wrapped = peer.PyTorchModel(model, bounds=(0, 1))
-    if steps == 1:
-        return peer.attacks.LinfFastGradientAttack(random_start=False)(wrapped, x, y, epsilons=epsilon)[1]
-    attack = peer.attacks.LinfPGD(rel_stepsize=2.5 / steps, steps=steps, random_start=False)
-    return attack(wrapped, x, y, epsilons=epsilon)[1]
+def peer(path):
+    """Return a module of a peer, or None where the peer is not installed."""
+    try:
+        return importlib.import_module(path)
+    except ImportError:
+        return None
 
 
-def art(model, x, y, epsilon, steps):
-    evasion = importlib.import_module("art.attacks.evasion")
-    classifiers = importlib.import_module("art.estimators.classification")
-    wrapped = classifiers.PyTorchClassifier(model, torch.nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0, 1))
-    if steps == 1:
-        attack = evasion.FastGradientMethod(wrapped, eps=epsilon, batch_size=len(x))
-    else:
-        attack = evasion.ProjectedGradientDescentPyTorch(
-            wrapped, eps=epsilon, eps_step=2.5 * epsilon / steps, max_iter=steps, batch_size=len(x), verbose=False
-        )
-    return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+# ---- contenders: (model, x, y, epsilon) -> adversarial images ----------------------------------------
 
 
-def cleverhans(model, x, y, epsilon, steps):
-    if steps == 1:
-        method = importlib.import_module("cleverhans.torch.attacks.fast_gradient_method").fast_gradient_method
-        return method(model, x, epsilon, float("inf"), 0, 1, y).detach()
-    method = importlib.import_module("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
-    step = 2.5 * epsilon / steps
-    return method(model, x, epsilon, step, steps, float("inf"), 0, 1, y, rand_init=False, sanity_checks=False).detach()
-
-
-def ours(model, x, y, epsilon, steps):
-    if steps == 1:
-        return x + attacks.fgsm(model, x, y, epsilon)
-    return x + attacks.pgd(model, x, y, epsilon, steps=steps)
-
-
-def floor(model, x, y, epsilon, steps):
+def floor(model, x, y, steps):
     """Do the passes of an attack and nothing else."""
     for _ in range(steps):
         adversarial = x.clone().requires_grad_()
         torch.autograd.grad(cross_entropy(model(adversarial), y), adversarial)
-    return x
 
 
-PEERS = {"torchattacks": torchattacks_, "foolbox": foolbox_, "art": art, "cleverhans": cleverhans}
+def ours(attack, **options):
+    return lambda model, x, y, *epsilon: x + attack(model, x, y, *epsilon, **options)
 
 
-def installed():
-    """Return the peers that can be imported."""
-    found = {}
-    for name, run in PEERS.items():
-        try:
-            importlib.import_module(name)
-        except ImportError:
+def torchattacks(name, **options):
+    def run(model, x, y, *epsilon):
+        return getattr(peer("torchattacks"), name)(model, **({"eps": epsilon[0]} if epsilon else {}), **options)(x, y)
+
+    return run
+
+
+def foolbox(name, **options):
+    def run(model, x, y, epsilon):
+        wrapped = peer("foolbox").PyTorchModel(model, bounds=(0, 1), device=x.device)
+        return getattr(peer("foolbox").attacks, name)(random_start=False, **options)(wrapped, x, y, epsilons=epsilon)[1]
+
+    return run
+
+
+def art(name, **options):
+    def run(model, x, y, epsilon):
+        shape, attack = tuple(x.shape[1:]), getattr(peer("art.attacks.evasion"), name)
+        loss, box = torch.nn.CrossEntropyLoss(), (0, 1)
+        wrapped = peer("art.estimators.classification").PyTorchClassifier(model, loss, shape, 10, clip_values=box)
+        given = {key: value * epsilon if key == "eps_step" else value for key, value in options.items()}
+        made = attack(wrapped, eps=epsilon, batch_size=len(x), **given).generate(x.cpu().numpy(), y.cpu().numpy())
+        return torch.from_numpy(made).to(x.device)
+
+    return run
+
+
+def cleverhans(steps):
+    def run(model, x, y, epsilon):
+        if steps == 1:
+            attack = peer("cleverhans.torch.attacks.fast_gradient_method").fast_gradient_method
+            return attack(model, x, epsilon, float("inf"), 0, 1, y).detach()
+        attack = peer("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
+        options = {"rand_init": False, "sanity_checks": False}
+        return attack(model, x, epsilon, 2.5 * epsilon / steps, steps, float("inf"), 0, 1, y, **options).detach()
+
+    return run
+
+
+def steps_of_torchattacks(steps):
+    """torchattacks' PGD wants its step size in pixels, which depends on epsilon."""
+    return lambda model, x, y, e: torchattacks("PGD", alpha=2.5 * e / steps, steps=steps, random_start=False)(model, x, y, e)
+
+
+def towards_the_next_class(model, x, y):
+    return x + attacks.lbfgs(model, x, (y + 1) % 10)
+
+
+def ddn(model, x, y):
+    wrapped = peer("foolbox").PyTorchModel(model, bounds=(0, 1), device=x.device)
+    aim = peer("foolbox").criteria.TargetedMisclassification((y + 1) % 10)
+    return peer("foolbox").attacks.DDNAttack(steps=1000)(wrapped, x, aim, epsilons=None)[1]
+
+
+def every_pixel(model, x, y, levels=21):
+    """Return for each grey image the change of one pixel that raises the margin most, of all pixels and so many levels."""
+    pixels, found = x[0].numel(), []
+    for image, label in zip(x, y, strict=True):
+        changed = image.flatten().repeat(pixels * levels, 1)
+        places = torch.arange(pixels, device=x.device).repeat_interleave(levels)
+        changed[torch.arange(len(changed)), places] = torch.linspace(0, 1, levels, device=x.device).repeat(pixels)
+        with torch.no_grad():
+            margins = attacks.margin(model(changed.view(-1, *x.shape[1:])), label.expand(len(changed)))
+        found.append(changed[margins.argmax()].view_as(image))
+    return torch.stack(found)
+
+
+def gradient_case(steps):
+    fgsm = {"torchattacks": torchattacks("FGSM"), "foolbox": foolbox("LinfFastGradientAttack"), "art": art("FastGradientMethod")}
+    options = {"max_iter": steps, "verbose": False, "eps_step": 2.5 / steps}
+    pgd = {
+        "torchattacks": steps_of_torchattacks(steps), "art": art("ProjectedGradientDescentPyTorch", **options),
+        "foolbox": foolbox("LinfPGD", rel_stepsize=2.5 / steps, steps=steps),
+    }  # fmt: skip
+    own = ours(attacks.fgsm) if steps == 1 else ours(attacks.pgd, steps=steps)
+    return Case(
+        steps, 360, 9 if steps == 1 else 5, {"ours": own, "cleverhans": cleverhans(steps)} | (fgsm if steps == 1 else pgd)
+    )
+
+
+CASES = {
+    "FGSM": gradient_case(1), "PGD-20": gradient_case(20), "PGD-40": gradient_case(40),
+    "square, 300 queries": Case(1, 360, 1, {
+        "ours": ours(attacks.square, queries=300), "torchattacks": torchattacks("Square", n_queries=300),
+    }),
+    "one pixel": Case(1, 50, 1, {
+        "ours": ours(attacks.one_pixel), "torchattacks": torchattacks("OnePixel", steps=100, popsize=400),
+        "every pixel": every_pixel,
+    }),
+    "L-BFGS": Case(1, 50, 1, {"ours": towards_the_next_class, "foolbox": ddn}),
+}  # fmt: skip
+BY_RADIUS = {"FGSM", "PGD-20", "PGD-40", "square, 300 queries"}  # the others look for a small perturbation
+
+
+# ---- measuring ---------------------------------------------------------------------------------------
+
+
+def clock():
+    if DEVICE == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def timed(run, *given, repeats=1):
+    """Return what run(*given) returns, and the seconds of one call."""
+    start = clock()
+    for _ in range(repeats):
+        result = run(*given)
+    return result, (clock() - start) / repeats
+
+
+def images(name):
+    """Return a network with the test images of its data set, or None where either is not here."""
+    dataset = name.split("-")[0]
+    try:
+        x, y = data.load(dataset, "test")
+    except FileNotFoundError:
+        return None
+    if name not in networks.manifest():
+        return None
+    return networks.load(name).to(DEVICE), x[:1000].to(DEVICE), y[:1000].to(DEVICE)
+
+
+def beside_peers(target):
+    """Time and strength of every attack and contender, on digits and MNIST, with one and two threads."""
+    rows, targets = [], []
+    for name in ("digits-standard", "mnist-standard"):
+        if (here := images(name)) is None:
+            print(f"{name} is not here: left out")
             continue
-        found[name] = run
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            for attack, case in tqdm(CASES.items(), desc=f"{name}, {threads} threads", disable=None):
+                compared = _compare(attack, case, *here, NETWORKS[name])
+                rows += [{"network": name, "threads": threads, "attack": attack} | row for row in compared]
+                if threads == 1:
+                    targets += _targets(target, name, attack, {row["contender"]: row for row in compared})
+    torch.set_num_threads(2)
+    print(shown(rows))
+    return rows, targets
+
+
+def _compare(attack, case, model, x, y, epsilon):
+    """Return one row a contender: cost in floors, seconds, accuracy left, mean length of delta."""
+    x, y = (part[: case.images] for part in (x, y))
+    given = (model, x, y, epsilon) if attack in BY_RADIUS else (model, x, y)
+    runs = {name: run for name, run in case.contenders.items() if name in ("ours", "every pixel") or peer(name)}
+    times, made, rows = {name: [] for name in ("floor", *runs)}, {}, []
+    for _ in range(case.rounds):
+        times["floor"].append(timed(floor, model, x, y, case.steps, repeats=20 if case.steps == 1 else 1)[1])
+        for name, run in runs.items():
+            made[name], seconds = timed(run, *given, repeats=20 if attack == "FGSM" else 1)
+            times[name].append(seconds)
+    seconds = {name: statistics.median(one) for name, one in times.items()}
+    for name, adversarial in made.items():
+        delta = adversarial.detach().clamp(0, 1) - x
+        rows.append({
+            "contender": name, "cost": seconds[name] / seconds["floor"], "seconds": seconds[name],
+            "accuracy": training.accuracy(model, x + delta, y), "length": delta.flatten(1).norm(dim=1).mean().item(),
+            "next class": training.accuracy(model, x + delta, (y + 1) % 10),
+        })  # fmt: skip
+    return rows
+
+
+def _targets(target, name, attack, rows):
+    """Return what is asked of this attack, given its rows by contender."""
+    mine, place = rows["ours"], f"{attack} on {name}"
+    others = [row for contender, row in rows.items() if contender not in ("ours", "every pixel")]
+    found = []
+    if attack in ("FGSM", "PGD-20", "PGD-40"):
+        found.append(target(f"{place}: ours / floor", mine["cost"], 1.10 if attack == "FGSM" else 1.15))
+        if others:
+            found.append(target(f"{place}: ours / fastest peer", mine["cost"] / min(row["cost"] for row in others), 1.0))
+            best = min(row["accuracy"] for row in others)
+            found.append(target(f"{place}: accuracy, ours - strongest peer", mine["accuracy"] - best, 0.0))
+    elif name == "digits-standard" and attack == "L-BFGS":
+        found += [target(f"{place}: share that misses its target", 1 - mine["next class"], 0.0)]
+        found += [target(f"{place}: seconds", mine["seconds"], 3)]
+        found += [target(f"{place}: mean length, ours / DDN-1000", mine["length"] / row["length"], 1.01) for row in others]
+    elif name == "digits-standard" and attack == "one pixel":
+        found.append(target(f"{place}: seconds", mine["seconds"], 2))
+        found.append(target(f"{place}: accuracy, ours - every pixel", mine["accuracy"] - rows["every pixel"]["accuracy"], 0.0))
     return found
 
 
-def speed(target, rounds=7):
-    """FGSM, PGD-20 and PGD-40: ratio to the floor and robust accuracy, on digits and MNIST, with one and two threads."""
-    measured, targets = [], []
-    contenders = {"floor": floor, "ours": ours} | installed()
-    for dataset in ("digits", "mnist"):
-        model = networks.load(f"{dataset}-standard")
-        try:
-            x, y = (part[:360] for part in data.load(dataset, "test"))
-        except FileNotFoundError:
-            print(f"{dataset} is not here: left out")
-            continue
-        for threads in (1, 2):
-            for steps in (1, 20, 40):
-                rows = _compare(contenders, rounds if steps == 1 else 3, threads, model, x, y, EPSILON, steps)
-                attack = "fgsm" if steps == 1 else f"pgd-{steps}"
-                print(f"\n{dataset}, {len(x)} images, {threads} threads, {attack}: {'CPU / floor':>12}{'accuracy':>10}")
-                for name, (ratio, accuracy) in rows.items():
-                    print(f"{name:>42}{ratio:12.2f}{accuracy:10.1%}")
-                measured.append({"dataset": dataset, "threads": threads, "attack": attack, "rows": rows})
-                if threads == 1:
-                    place = f"{attack} on {dataset}"
-                    targets.append(target(f"{place}: ours / floor", rows["ours"][0], 1.10 if steps == 1 else 1.15))
-                    peers = [row for name, row in rows.items() if name not in ("ours", "floor")]
-                    if peers:
-                        fastest, strongest = min(row[0] for row in peers), min(row[1] for row in peers)
-                        targets.append(target(f"{place}: ours / fastest peer", rows["ours"][0] / fastest, 1.0))
-                        targets.append(target(f"{place}: accuracy, ours - strongest peer", rows["ours"][1] - strongest, 0.0))
-    torch.set_num_threads(2)
-    return measured, targets
-
-
-def _compare(contenders, rounds, threads, model, x, y, epsilon, steps):
-    """Return for each contender CPU time as a ratio to the floor's, and the accuracy that it leaves."""
-    torch.set_num_threads(threads)
-    repeats = 20 if steps == 1 else 1
-    times, left = {name: [] for name in contenders}, {}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            start = time.process_time()
-            for _ in range(repeats):
-                adversarial = run(model, x, y, epsilon, steps)
-            times[name].append(time.process_time() - start)
-            left[name] = training.accuracy(model, adversarial.clamp(0, 1), y)
-    base = statistics.median(times["floor"])
-    return {name: (round(statistics.median(one) / base, 3), round(left[name], 4)) for name, one in times.items()}
-
-
-def strength(target):
-    """``strongest`` beside AutoAttack; L-BFGS beside DDN; one pixel beside trying everything; square beside its peer."""
+def strongest(target):
+    """``attacks.strongest`` beside torchattacks' AutoAttack on every network in the box, and with its logits times 10,000."""
     torch.set_num_threads(1)
-    measured, targets, peers = {}, [], installed()
-    model = networks.load("digits-standard")
-    x, y = data.load("digits", "test")
-    if "torchattacks" in peers:
-        peer = importlib.import_module("torchattacks")
-        mine, my_time = _timed(lambda: x + attacks.strongest(model, x, y, EPSILON))
-        theirs, their_time = _timed(lambda: peer.AutoAttack(model, norm="Linf", eps=EPSILON, n_classes=10, seed=0)(x, y))
-        ours_, auto = training.accuracy(model, mine, y), training.accuracy(model, theirs, y)
-        print(f"strongest {ours_:.1%} in {my_time:.2f} s of CPU, AutoAttack {auto:.1%} in {their_time:.2f} s")
-        measured["strongest"] = {"accuracy": ours_, "seconds": my_time}
-        measured["AutoAttack"] = {"accuracy": auto, "seconds": their_time}
-        targets += [
-            target("strongest: accuracy above AutoAttack's", ours_ - auto, 0.006),
-            target("strongest / AutoAttack, CPU time", my_time / their_time, 0.05),
-        ]
-        mine, my_time = _timed(lambda: x + attacks.square(model, x, y, EPSILON, queries=300))
-        theirs, their_time = _timed(lambda: peer.Square(model, eps=EPSILON, n_queries=300, n_restarts=1)(x, y))
-        ours_, square = training.accuracy(model, mine, y), training.accuracy(model, theirs, y)
-        print(f"square, 300 queries: {ours_:.1%} in {my_time:.2f} s, torchattacks' {square:.1%} in {their_time:.2f} s")
-        measured["square"] = {"ours": [ours_, my_time], "torchattacks": [square, their_time]}
-    few, labels = x[:50], y[:50]
-    aim = (labels + 1) % 10
-    delta, seconds = _timed(lambda: attacks.lbfgs(model, few, aim))
-    length, success = delta.flatten(1).norm(dim=1).mean().item(), training.accuracy(model, few + delta, aim)
-    print(f"lbfgs, 50 digits: {success:.0%} reach their target, mean length {length:.4f}, {seconds:.2f} s of CPU")
-    measured["lbfgs"] = {"success": success, "length": length, "seconds": seconds}
-    targets += [target("lbfgs: share that misses its target", 1 - success, 0), target("lbfgs: seconds of CPU", seconds, 3)]
-    if "foolbox" in peers:
-        peer = importlib.import_module("foolbox")
-        wrapped, wish = peer.PyTorchModel(model, bounds=(0, 1)), peer.criteria.TargetedMisclassification(aim)
-        moved = peer.attacks.DDNAttack(steps=1000)(wrapped, few, wish, epsilons=None)[1]
-        ddn = (moved - few).flatten(1).norm(dim=1).mean().item()
-        print(f"DDN, 1000 steps: mean length {ddn:.4f}")
-        targets.append(target("lbfgs / DDN, mean length", length / ddn, 1.01))
-    delta, seconds = _timed(lambda: attacks.one_pixel(model, few, labels))
-    fooled = 1 - training.accuracy(model, few + delta, labels)
-    possible = sum(_one_pixel_exists(model, few[i : i + 1], labels[i]) for i in range(50)) / 50
-    print(f"one pixel, 50 digits: {fooled:.0%} fooled, {possible:.0%} by trying everything, {seconds:.2f} s of CPU")
-    measured["one pixel"] = {"fooled": fooled, "possible": possible, "seconds": seconds}
-    targets += [target("one pixel: share missed", possible - fooled, 0), target("one pixel: seconds of CPU", seconds, 2)]
+    rows, targets = [], []
+    for name, epsilon in NETWORKS.items():
+        if (here := images(name)) is None:
+            print(f"{name} is not here: left out")
+            continue
+        model, x, y = here
+        mine, my_time = timed(ours(attacks.strongest), model, x, y, epsilon)
+        large = ours(attacks.strongest)(lambda x, model=model: 1e4 * model(x), x, y, epsilon)
+        row = {
+            "network": name, "epsilon": epsilon, "images": len(x), "clean": training.accuracy(model, x, y),
+            "strongest": training.accuracy(model, mine, y),
+            "strongest, logits times 10,000": training.accuracy(model, large, y),
+        }  # fmt: skip
+        if peer("torchattacks"):
+            auto, their_time = timed(torchattacks("AutoAttack", n_classes=10, seed=0), model, x, y, epsilon)
+            row |= {"AutoAttack": training.accuracy(model, auto.clamp(0, 1), y), "time, ratio": my_time / their_time}
+            found = max(row["strongest"], row["strongest, logits times 10,000"])
+            targets.append(target(f"{name}: accuracy, strongest - AutoAttack", found - row["AutoAttack"], 0.006))
+            targets.append(target(f"{name}: time, strongest / AutoAttack", row["time, ratio"], 0.05))
+        rows.append(row)
+    print(shown_strongest(rows))
     torch.set_num_threads(2)
-    return measured, targets
-
-
-def _timed(run):
-    start = time.process_time()
-    result = run()
-    return result, time.process_time() - start
-
-
-def _one_pixel_exists(model, x, label, levels=21):
-    """Whether some pixel of a grey image, set to one of so many levels, changes the class."""
-    pixels = x[0].numel()
-    changed = x.flatten(1).repeat(pixels * levels, 1)
-    changed[torch.arange(len(changed)), torch.arange(pixels).repeat_interleave(levels)] = torch.linspace(0, 1, levels).repeat(
-        pixels
-    )
-    with torch.no_grad():
-        return bool((model(changed.view(-1, *x.shape[1:])).argmax(1) != label).any())
+    return rows, targets
 
 
 def growth(target, rounds=3):
-    """Time of PGD against batch size and steps: both exponents at most about 1."""
+    """Time of PGD against batch size, steps and image size: exponents of about 1. And what it holds in memory."""
     torch.set_num_threads(1)
-    model = networks.load("digits-standard")
-    x, y = data.load("digits", "test")
-    measured = {"batch": {}, "steps": {}}
+    model, x, y = images("digits-standard")
+    measured = {"batch": {}, "steps": {}, "pixels": {}}
+
+    def measure(axis, size, *given, **options):
+        measured[axis][size] = statistics.median(timed(lambda: attacks.pgd(*given, 0.1, **options))[1] for _ in range(rounds))
+
     for n in (1, 10, 100, 1000, 10_000):
-        many, labels = x.repeat(-(-n // len(x)), 1, 1, 1)[:n], y.repeat(-(-n // len(x)))[:n]
-        measured["batch"][n] = _median(lambda many=many, labels=labels: attacks.pgd(model, many, labels, 0.1, steps=5), rounds)
+        copies = -(-n // len(x))
+        measure("batch", n, model, x.repeat(copies, 1, 1, 1)[:n], y.repeat(copies)[:n], steps=5)
     for steps in (5, 20, 80, 320):
-        measured["steps"][steps] = _median(lambda steps=steps: attacks.pgd(model, x, y, 0.1, steps=steps), rounds)
+        measure("steps", steps, model, x, y, steps=steps)
+    for size in (8, 16, 32, 64):
+        large = torch.nn.functional.interpolate(x[:50], size=(size, size))
+        measure("pixels", size**2, networks.small_cnn(size, 0.3, 0.4).to(DEVICE), large, y[:50], steps=5)
     for axis, times in measured.items():
         print(f"{axis:>6}: " + ", ".join(f"{size:,}: {1000 * seconds:.1f} ms" for size, seconds in times.items()))
     torch.set_num_threads(2)
     return measured, [
         target("10 times the batch, times slower (1,000 to 10,000)", measured["batch"][10_000] / measured["batch"][1000], 13),
         target("4 times the steps, times slower (80 to 320)", measured["steps"][320] / measured["steps"][80], 4.6),
+        target("4 times the pixels, times slower (32 x 32 to 64 x 64)", measured["pixels"][4096] / measured["pixels"][1024], 6),
     ]
 
 
-def _median(run, rounds):
-    return statistics.median(_timed(run)[1] for _ in range(rounds))
+# ---- showing -----------------------------------------------------------------------------------------
+
+
+def table(head, rows):
+    """Return a Markdown table of rows of texts and numbers."""
+    lines = [head, ["---" if isinstance(cell, str) else "--:" for cell in rows[0]], *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value):
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def shown(rows):
+    """Return the table of ``beside_peers``."""
+    names = ["network", "threads", "attack", "contender", "cost", "accuracy", "length"]
+    return table(names, [[row[name] for name in names] for row in rows])
+
+
+def shown_strongest(rows):
+    names = ["network", "epsilon", "images", "clean", "strongest", "strongest, logits times 10,000", "AutoAttack", "time, ratio"]
+    return table(names, [[row.get(name, "") for name in names] for row in rows])
+
+
+def store(results, readme):
+    """Write the tables and the figure of bench.json's results into the tests' README and beside it, whole or not at all."""
+    tables = shown(results["attacks"]["measured"]) + "\n\n" + shown_strongest(results["strongest"]["measured"])
+    text = readme.read_text(encoding="utf-8")
+    before, after = text[: text.index("<!-- attacks -->")], text[text.index("<!-- end -->") :]
+    picture, page = readme.with_name(".attacks.png"), readme.with_name(".README.md")
+    figure(results["attacks"]["measured"]).savefig(picture)
+    page.write_text(f"{before}<!-- attacks -->\n{tables}\n{after}", encoding="utf-8")
+    os.replace(picture, readme.with_name("attacks.png"))
+    os.replace(page, readme)
+
+
+@plots.styled
+def figure(rows):
+    """Draw cost against attack, a panel a network, a mark a contender; one thread."""
+    names = sorted({row["network"] for row in rows})
+    drawn = Figure(figsize=(12, 4.8), dpi=100, layout="constrained")
+    FigureCanvasAgg(drawn)
+    contenders = list(dict.fromkeys(row["contender"] for row in rows))
+    for axes, name in zip(drawn.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+        for contender, (colour, _), marker in zip(contenders, plots.STYLES, "os^DvPX", strict=False):
+            chosen = [row for row in rows if (row["network"], row["threads"], row["contender"]) == (name, 1, contender)]
+            costs, places = [row["cost"] for row in chosen], [list(CASES).index(row["attack"]) for row in chosen]
+            axes.plot(
+                costs, places, marker, color=colour, markersize=10, label=contender, markerfacecolor="none", markeredgewidth=2.5
+            )
+        axes.axvline(1, color="#777777")
+        axes.set(xscale="log", xlabel="cost / floor", yticks=range(len(CASES)), yticklabels=list(CASES), title=name)
+        axes.invert_yaxis()
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(contenders))
+    return drawn
 
 
 def sections(target):
     """Return the sections for bench.py, given its ``target(claim, value, limit)``."""
     warnings.filterwarnings("ignore", module="art|cleverhans|torchattacks|foolbox")
     return {
-        name: functools.partial(run, target) for name, run in {"speed": speed, "strength": strength, "growth": growth}.items()
+        name: functools.partial(run, target)
+        for name, run in {"attacks": beside_peers, "strongest": strongest, "growth": growth}.items()
     }

@@ -1,15 +1,17 @@
 """Execute notebooks, each in a fresh kernel; the same results give the same bytes.
 
-    python scripts/execute.py [NOTEBOOK ...] [-p NAME VALUE] [--output DIR | --store]
+    python scripts/execute.py [NOTEBOOK ...] [-p NAME VALUE] [--frames] [--output DIR | --store]
 
 All of notebooks/ without a name, into build/executed/. --store writes back to the notebook itself, if no cell failed.
--p sets a parameter of the notebook, as often as needed; a misspelt one is refused.
+-p sets a parameter of the notebook, as often as needed; a misspelt one is refused. --frames also keeps, in a folder
+beside the executed notebook, the pictures of all positions of the sliders, which export.py needs.
 """
 
 import argparse
 import ast
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -55,6 +57,11 @@ def write(notebook, path):
     os.replace(temporary, path)
 
 
+def frames_folder(executed):
+    """Return where the frames of an executed notebook lie, given its path."""
+    return executed.with_suffix(".frames")
+
+
 def text(notebook):
     return nbformat.writes(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -78,8 +85,11 @@ def _value(word):
         return word
 
 
-def execute(notebook, parameters=None):
-    """Return a notebook executed in notebooks/ and normalised. Raises NotebookError where something in it failed."""
+def execute(notebook, parameters=None, frames=None):
+    """Return a notebook executed in notebooks/ and normalised. Raises NotebookError where something in it failed.
+
+    frames: a folder into which the explorers write the pictures of all positions, or None.
+    """
     check(notebook, parameters or {})
     # This interpreter's own kernel, whatever else is installed for the user.
     own = os.path.join(sys.prefix, "share", "jupyter")
@@ -87,6 +97,7 @@ def execute(notebook, parameters=None):
     os.environ["PYTHONHASHSEED"] = "0"
     if os.environ.get("LECTURE_DATA"):
         os.environ["LECTURE_DATA"] = os.path.abspath(os.environ["LECTURE_DATA"])  # the kernel runs in another folder
+    os.environ["LECTURE_FRAMES"] = str(frames.resolve()) if frames else ""
     quiet = ["--IPKernelApp.log_level=CRITICAL"]  # a warning about encryption at every start
     try:
         done = papermill.execute_notebook(
@@ -170,13 +181,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
     parser.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--frames", action="store_true")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--output", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     target.add_argument("--store", action="store_true")
     given = parser.parse_args()
     parameters = {name: _value(value) for name, value in given.parameters}
-    if given.store and parameters:
-        parser.error("--store keeps the results of the default parameters, so it takes no -p")
+    if given.store and (parameters or given.frames):
+        parser.error("--store keeps the results of the default parameters and nothing else, so it takes no -p and no --frames")
     paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     if not paths:
         parser.error(f"no notebook in {NOTEBOOKS}")
@@ -193,10 +205,14 @@ def main():
         goal = path if given.store else given.output / path.name
         if not given.store:
             goal.unlink(missing_ok=True)  # an old result must not look like this one's
+            shutil.rmtree(frames_folder(goal), ignore_errors=True)
         start, note = time.perf_counter(), ""
         with Peak() as peak:
             try:
-                write(execute(source, parameters), goal)
+                frames = frames_folder(goal) if given.frames else None
+                if frames:
+                    frames.mkdir(parents=True)
+                write(execute(source, parameters, frames), goal)
             except NotebookError as error:
                 failures.append(f"{path}: {error}")
                 note = "  FAILED"

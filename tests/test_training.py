@@ -1,5 +1,6 @@
-"""Accuracies and risks are what they say; training is seeded, resumable, and stops where it diverges."""
+"""Accuracies and risks are what they say; training is seeded, resumable, keeps what it learnt, and stops where it diverges."""
 
+import functools
 import math
 
 import pytest
@@ -112,6 +113,83 @@ def test_measuring_refuses_what_it_cannot_measure(measure):
         measure(by_sign, POINTS, LABELS, lambda model, x, y: x * math.nan)
 
 
+def coin(n, generator):
+    """Samples whose risk is known: x = 1/2 or 1 with the same probability, always of class 1."""
+    x = 0.5 + 0.5 * torch.randint(2, (n, 1), generator=generator)
+    return x.double(), torch.ones(n, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("attack", "margins"), [(None, (1.0, 2.0)), (shift_one_class, (-1.0, -2.0))])
+def test_the_true_risk_is_found_within_its_standard_error(attack, margins):
+    exact = sum(math.log(1 + math.exp(-margin)) for margin in margins) / 2
+    errors = []
+    for seed in range(40):
+        found, error = training.true_risk(by_sign, coin, attack, n=400, generator=seeded(seed))
+        errors.append((found - exact) / error)
+    assert max(map(abs, errors)) < 4.5 and 0.7 < torch.tensor(errors).std() < 1.3
+    assert training.true_risk(by_sign, coin, n=40_000)[1] == pytest.approx(
+        training.true_risk(by_sign, coin, n=400)[1] / 10, rel=0.1
+    )
+
+
+# ---- attacks to train against, and one step ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [training.pgd_attack, training.fgsm_attack])
+def test_an_attack_to_train_against_stays_in_the_ball_and_starts_at_random(digits, make):
+    model, x, y = (digits[0], digits[1][:50], digits[2][:50])
+    generator = seeded(0)
+    attack = make(0.1, generator=generator)
+    first, second = attack(model, x, y), attack(model, x, y)
+    assert not torch.equal(first, second)
+    for delta in (first, second):
+        assert delta.abs().max() <= 0.1 and (x + delta).min() >= 0 and (x + delta).max() <= 1
+        assert training.accuracy(model, x + delta, y) < 0.9
+    assert torch.equal(make(0.1, generator=seeded(0))(model, x, y), first)
+
+
+class Counting(nn.Module):
+    """A linear classifier that keeps what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.seen, self.modes = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 10)), [], []
+
+    def forward(self, x):
+        self.seen.append(x.detach().clone())
+        self.modes.append(self.training)
+        return self.layers(x)
+
+
+@pytest.mark.parametrize(("make", "passes"), [(training.pgd_attack, 7), (training.fgsm_attack, 1)])
+def test_an_attack_to_train_against_costs_as_many_passes_as_it_has_steps(digits, make, passes):
+    model = Counting()
+    make(0.1)(model, digits[1][:5], digits[2][:5])
+    assert len(model.seen) == passes
+
+
+def test_a_training_step_attacks_without_dropout_and_learns_with_it(digits):
+    _, x, y = digits
+    model = Counting().eval()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss = training.adv_train_step(model, optimizer, x[:20], y[:20], 0.1, 0.04, 3)
+    assert model.modes == [False] * 3 + [True] and model.training and loss > 0
+    assert (model.seen[-1] - x[:20]).abs().max() <= 0.1 + 1e-7
+    assert (model.seen[-1] - x[:20]).abs().max() > 0.09
+
+
+def test_free_steps_move_the_weights_and_delta_at_every_pass(digits):
+    _, x, y = digits
+    model = Counting()
+    before = weights(model).clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    training.free_step(model, optimizer, x[:20], y[:20], epsilon=0.1, replays=4, generator=seeded(0))
+    assert len(model.seen) == 4 and all(model.modes) and not torch.equal(weights(model), before)
+    for earlier, later in zip(model.seen, model.seen[1:], strict=False):
+        assert not torch.equal(earlier, later)
+        assert (later - x[:20]).abs().max() <= 0.1 + 1e-7 and later.min() >= 0 and later.max() <= 1
+
+
 # ---- training ----------------------------------------------------------------------------------------
 
 
@@ -131,8 +209,8 @@ def network():
 def fit(small, model=None, **options):
     """Train for four short epochs; return the model and its history."""
     model = network() if model is None else model
-    options = {"epochs": 4, "batch_size": 64, "learning_rate": 1e-2, "progress": False} | options
-    return model, training.fit(model, *small, validation=small, **options)
+    fixed = {"epochs": 4, "batch_size": 64, "learning_rate": 1e-2, "progress": False, "validation": small}
+    return model, training.fit(model, *small, **fixed | options)
 
 
 def noise(x, generator):
@@ -233,6 +311,19 @@ def test_a_step_size_that_is_too_large_raises(small, tmp_path):
     assert not (tmp_path / "state.pt").exists()  # a diverged state is nothing to go on from
 
 
+@pytest.mark.parametrize("options", [{"keep": "best"}, {"patience": 2}])
+def test_what_looks_at_the_validation_images_needs_them(small, options):
+    with pytest.raises(ValueError, match="need validation"):
+        fit(small, validation=None, **options)
+
+
+def test_training_refuses_wrong_options(small):
+    with pytest.raises(ValueError, match="keep must be one of .*, got 'first'"):
+        fit(small, keep="first")
+    with pytest.raises(ValueError, match="epochs must be an integer >= 1, got 0"):
+        fit(small, epochs=0)
+
+
 def test_training_refuses_labels_that_do_not_fit_the_images(small):
     x, y = small
     with pytest.raises(ValueError, match=r"x must have shape \(n, ...\)"):
@@ -244,3 +335,182 @@ def test_the_step_size_rises_and_falls_once():
     peak = shares.index(max(shares))
     assert shares[0] == 0 and shares[peak] == pytest.approx(1) and shares[-1] == pytest.approx(0) and peak == 30
     assert shares[:31] == sorted(shares[:31]) and shares[30:] == sorted(shares[30:], reverse=True)
+
+
+# ---- training against an attack, and what is kept ----------------------------------------------------
+
+
+def test_the_recorded_robust_accuracy_is_the_judges(small):
+    def strong(model, x, y):
+        return attacks.pgd(model, x, y, 0.2)
+
+    model, history = fit(small, attack=fgsm, judge=strong)
+    assert history.robust[-1] == training.accuracy(model, *small, strong) < training.accuracy(model, *small, fgsm)
+    model, history = fit(small, attack=fgsm)
+    assert history.robust[-1] == training.accuracy(model, *small, fgsm)
+    assert fit(small, validation=None, attack=fgsm)[1].robust == []
+    assert fit(small)[1].robust == []
+
+
+def test_without_validation_the_weights_are_the_same(small):
+    assert torch.equal(weights(fit(small)[0]), weights(fit(small, validation=None)[0]))
+
+
+def test_a_warm_up_lets_the_perturbation_grow_to_all_of_it(small):
+    model = Counting()
+    x = torch.full((64, 1, 8, 8), 0.5)
+
+    def whole(model, x, y):
+        return torch.full_like(x, 0.1)
+
+    training.fit(model, x, small[1][:64], epochs=10, attack=whole, warmup=0.5, batch_size=64, progress=False)
+    sizes = [(seen - 0.5).max().item() for seen in model.seen]
+    assert sizes == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08] + [0.1] * 5, abs=1e-6)
+
+
+def test_the_moving_average_of_the_weights_is_kept(small):
+    steps, model = [], network()
+
+    def recording(model, optimizer, x, y):
+        loss = training._descend(model, optimizer, x, y)
+        steps.append(weights(model).clone())
+        return loss
+
+    fit(small, model, epochs=2, average=0.8, step=recording)
+    expected = steps[0]
+    for step in steps[1:]:
+        expected = 0.8 * expected + 0.2 * step
+    assert torch.allclose(weights(model), expected, atol=1e-6) and not torch.allclose(weights(model), steps[-1], atol=1e-3)
+
+
+def unlearning(model, optimizer, x, y, *, from_step, count):
+    """Train, and from some step on do the opposite."""
+    count.append(1)
+    loss = training._descend(model, optimizer, x, y)
+    if len(count) > from_step:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(0.9)
+    return loss
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 2}, {"average": 0.5}])
+def test_the_best_weights_are_kept(small, options):
+    seen, count = [], []
+    step = functools.partial(unlearning, from_step=30, count=count)
+    model = network()
+
+    def watch(history):
+        seen.append(len(history.loss))
+
+    _, history = fit(small, model, epochs=12, step=step, keep="best", watch=watch, **options)
+    assert history.best < len(history.accuracy) - 1 and history.accuracy[-1] < history.accuracy[history.best]
+    assert training.accuracy(model, *small) == history.accuracy[history.best]
+    assert seen == list(range(1, len(history.loss) + 1))
+    if "patience" in options:
+        assert history.stopped == "patience" and len(history.loss) == history.best + 3 < 12
+    else:
+        assert history.stopped == "" and len(history.loss) == 12
+
+
+def test_with_an_attack_the_best_is_the_most_robust():
+    assert training.History(accuracy=[0.9, 0.8, 0.7], robust=[0.1, 0.3, 0.3]).best == 1
+    assert training.History(accuracy=[0.9, 0.95, 0.7]).best == 1
+
+
+def failing_at(kind, calls):
+    count = [0]
+
+    def attack(model, x, y):
+        count[0] += 1
+        if count[0] > calls:
+            raise kind
+        return fgsm(model, x, y)
+
+    return attack
+
+
+BATCHES = 6  # of 64 among the 360 samples
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Interrupted])
+def test_what_was_learnt_before_an_exception_is_kept(small, kind):
+    assert -(-len(small[0]) // 64) == BATCHES
+    after_two = []
+
+    def watch(history):
+        after_two.append(weights(model).clone())
+
+    model = network()
+    options = {"attack": failing_at(kind, 2 * BATCHES + 3), "judge": fgsm, "watch": watch}
+    if kind is KeyboardInterrupt:
+        _, history = fit(small, model, **options)
+        assert history.stopped == "interrupted" and len(history.loss) == len(history.robust) == 2
+    else:
+        with pytest.raises(Interrupted):
+            fit(small, model, **options)
+    assert torch.equal(weights(model), after_two[1])
+    assert not any(layer.training for layer in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_run_that_the_user_interrupted_goes_on_to_the_same_weights(small, tmp_path):
+    options = {"average": 0.9, "keep": "best", "warmup": 0.5}
+    generator = seeded(3)
+    whole, history = fit(small, attack=training.fgsm_attack(0.1, generator=generator), generator=generator, **options)
+    generator, calls = seeded(3), []
+    attack = training.fgsm_attack(0.1, generator=generator)
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2 * BATCHES + 4:
+            raise KeyboardInterrupt
+        return attack(*arguments)
+
+    file = tmp_path / "state.pt"
+    _, half = fit(small, attack=interrupted, judge=attack, generator=generator, checkpoint=file, **options)
+    assert half.stopped == "interrupted"
+    generator = seeded(99)  # the state comes from the file
+    attack = training.fgsm_attack(0.1, generator=generator)
+    resumed, again = fit(small, attack=attack, generator=generator, checkpoint=file, **options)
+    assert torch.equal(weights(resumed), weights(whole)) and again == history
+
+
+def test_after_a_loss_that_is_not_finite_the_model_holds_the_last_good_weights(small):
+    good = []
+
+    def watch(history):
+        good.append(weights(model).clone())
+
+    def poison(model, x, y):
+        if len(good) == 2:
+            with torch.no_grad():
+                model[1].weight[0] = math.nan
+        return torch.zeros_like(x)
+
+    model = network()
+    with pytest.raises(FloatingPointError, match="the training loss is nan in epoch 3"):
+        fit(small, model, attack=poison, judge=fgsm, watch=watch)
+    assert torch.equal(weights(model), good[-1]) and len(good) == 2
+    assert all(parameter.grad is None for parameter in model.parameters()) and not model.training
+
+
+def test_free_training_learns(small):
+    step = functools.partial(training.free_step, epsilon=0.1, replays=4, generator=seeded(0))
+    model, _ = fit(small, epochs=8, step=step)
+    plain, _ = fit(small, epochs=25)
+    assert training.accuracy(model, *small, fgsm) > training.accuracy(plain, *small, fgsm) + 0.1
+
+
+def test_a_held_out_share_is_a_partition():
+    x, y = torch.arange(50.0)[:, None], torch.arange(50)
+    (kept, kept_y), (held, held_y) = training.hold_out(x, y, 0.2, seeded(1))
+    assert len(held) == 10 and sorted([*kept_y.tolist(), *held_y.tolist()]) == list(range(50))
+    assert torch.equal(kept[:, 0].long(), kept_y) and torch.equal(held[:, 0].long(), held_y)
+    assert torch.equal(training.hold_out(x, y)[1][0], training.hold_out(x, y)[1][0])
+
+
+def test_a_collapse_is_the_first_fall_below_half_of_the_best():
+    assert training.collapsed_at([0.1, 0.4, 0.3, 0.19, 0.5]) == 3
+    assert training.collapsed_at([0.1, 0.4, 0.3, 0.2]) is None and training.collapsed_at([]) is None
+    assert training.collapsed_at([0.5, 0.44], fall=0.9) == 1

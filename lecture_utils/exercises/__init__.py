@@ -7,10 +7,10 @@
 ``engine`` knows how to check; each ``sectionN`` declares the exercises of one notebook.
 """
 
-from . import section1
+from . import section1, section2, section3, section4
 from .engine import Exercise, Feedback, Mistake
 
-EXERCISES = {one.number: one for one in (*section1.EXERCISES,)}
+EXERCISES = {one.number: one for one in (*section1.EXERCISES, *section2.EXERCISES, *section3.EXERCISES, *section4.EXERCISES)}
 
 
 def exercise(number):

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import html
 import inspect
+import itertools
 import os
 import sys
 import threading
@@ -72,6 +73,10 @@ class Text:
         return f'<div style="white-space: pre-wrap">{html.escape(self.words)}</div>{code}'
 
 
+class WrongResult(Exception):
+    """Raised by an exercise's ``run``: what is wrong with the form of an answer's result, in words."""
+
+
 class _OutOfTime(BaseException):
     """Raised inside an answer that runs too long."""
 
@@ -90,6 +95,7 @@ class Exercise:
         and with an answer that returns float64 tensors.
     hints: from a nudge to almost the solution. mistakes: see Mistake. written: the answer to the written part.
     run: (answer, *arguments) -> what is compared: a number, a tensor, or a tuple of them; the answer's own result by default.
+        May raise WrongResult. parts: what the parts of that tuple are called.
     """
 
     number: str
@@ -102,8 +108,10 @@ class Exercise:
     law: Callable = lambda answer, *arguments: None
     written: str = ""
     run: Callable = lambda answer, *arguments: answer(*arguments)
+    parts: tuple[str, ...] = ()
     time_limit: float = 10.0
     _shown: int = field(default=0, init=False, repr=False)
+    _results: dict = field(default_factory=dict, init=False, repr=False)
 
     def check(self, answer):
         """Return Feedback on an answer, a function like the reference.
@@ -174,7 +182,9 @@ class Exercise:
     def _made(self, mistake):
         """Yield, for each form of a mistake, its results on the probes."""
         for form in mistake.forms:
-            yield [comparable(self.run(form, *copy.deepcopy(probe))) for probe in self.probes]
+            if form not in self._results:
+                self._results[form] = [comparable(self.run(form, *copy.deepcopy(probe))) for probe in self.probes]
+            yield self._results[form]
 
     def _result(self, answer, arguments, target):
         """Return the answer's comparable result on copies of the arguments, or raise _Stop."""
@@ -214,6 +224,8 @@ class Exercise:
         error = box.get("error")
         if error is None:
             return box["value"]
+        if isinstance(error, WrongResult):
+            raise _Stop("incorrect", str(error)) from None
         if isinstance(error, NotImplementedError) or "ellipsis" in str(error):
             raise _Stop("unattempted", "Replace the dots by your own code.") from None
         line = _line(traceback.extract_tb(error.__traceback__), answer)
@@ -223,10 +235,16 @@ class Exercise:
         return self._describe(self.probes[index], wanted[index], results[index])
 
     def _describe(self, arguments, target, result):
-        return f"With {self._arguments(arguments)}\nwanted {shown(target)}\ngot    {shown(result)}"
+        names = self.parts
+        if names:  # of named parts, only those that differ
+            wrong = [not agree((ours,), (theirs,), arguments) for ours, theirs in zip(result, target, strict=True)]
+            names, target, result = (list(itertools.compress(every, wrong)) for every in (names, target, result))
+        return f"With {self._arguments(arguments)}\nwanted {shown(target, names)}\ngot    {shown(result, names)}"
 
     def _arguments(self, arguments):
-        names = inspect.signature(self.reference).parameters
+        names = list(inspect.signature(self.run).parameters)[1:]
+        if names == ["arguments"]:  # run passes them on as they are
+            names = inspect.signature(self.reference).parameters
         return ", ".join(f"{name} = {_text(value)}" for name, value in zip(names, arguments, strict=False))
 
 
@@ -264,14 +282,19 @@ def kind(values):
     return shapes[0] if len(shapes) == 1 else f"a tuple of {len(shapes)}: " + ", ".join(shapes)
 
 
-def shown(values):
-    """Write a comparable result out, with its shape."""
-    return "; ".join(_text(value) + (f"  (shape {tuple(value.shape)})" if value.dim() else "") for value in values)
+def shown(values, names=()):
+    """Write a comparable result out, with its shape, and the names of its parts if they have any."""
+    texts = [_text(value) + (f"  (shape {tuple(value.shape)})" if value.dim() else "") for value in values]
+    return "; ".join([f"{name}: {text}" for name, text in zip(names, texts, strict=True)] if names else texts)
 
 
 def _text(value):
     if isinstance(value, torch.Tensor):
         value = value.tolist()
+    if isinstance(value, torch.Generator):
+        return f"a generator of seed {value.initial_seed()}"
+    if callable(value):
+        return getattr(value, "__name__", repr(value))
     if isinstance(value, list):
         rest = ", ..." if len(value) > 6 else ""
         return "[" + ", ".join(_text(item) for item in value[:6]) + rest + "]"

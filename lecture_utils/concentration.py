@@ -1,0 +1,224 @@
+"""What section 3 knows before it meets a network: Gaussian moments of activations, and how sums of random variables concentrate.
+
+X is a standard normal variable, sigma an activation, derivative its derivative; both map float64 tensors entry by entry.
+One neuron is a * sigma(X) with a fair sign a, and k of them, divided by the root of k, are the network's output.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import optimize, special, stats
+
+from .checks import check_choice, check_count
+
+ROOT2 = math.sqrt(2)
+
+
+class Activation(NamedTuple):
+    """An activation, its derivative, its Lipschitz constant, and whether it is smooth: the derivative is Lipschitz too."""
+
+    sigma: Callable
+    derivative: Callable
+    lipschitz: float
+    smooth: bool
+
+
+def _density(x):
+    return torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
+
+
+ACTIVATIONS = {
+    "ReLU": Activation(torch.relu, lambda x: (x > 0).to(x), 1.0, False),
+    "tanh": Activation(torch.tanh, lambda x: 1 - torch.tanh(x).square(), 1.0, True),
+    "sigmoid": Activation(torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x), 0.25, True),
+    "softplus": Activation(torch.nn.functional.softplus, torch.sigmoid, 1.0, True),
+    "GELU": Activation(torch.nn.functional.gelu, lambda x: torch.special.ndtr(x) + x * _density(x), 1.129, True),
+    "SiLU": Activation(
+        torch.nn.functional.silu, lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)), 1.1, True
+    ),
+    "ELU": Activation(torch.nn.functional.elu, lambda x: x.clamp(max=0).exp(), 1.0, True),
+    "erf": Activation(torch.erf, lambda x: 2 / math.sqrt(math.pi) * torch.exp(-x.square()), 2 / math.sqrt(math.pi), True),
+    "sin": Activation(torch.sin, torch.cos, 1.0, True),
+}  # fmt: skip
+
+# ---- Gaussian moments --------------------------------------------------------------------------------
+
+
+@functools.cache
+def _quadrature(reach=36, panels=8):
+    """Return nodes and weights for the normal law: Gauss-Legendre on panels of width 1 / panels; a kink at 0 is an end of two."""
+    node, weight = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(8))
+    left = torch.arange(-reach * panels, reach * panels, dtype=torch.float64)
+    nodes = ((left[:, None] + (node + 1) / 2) / panels).flatten()
+    return nodes, weight.repeat(len(left)) / (2 * panels) * _density(nodes)
+
+
+def _values(function, nodes, name="the function"):
+    """Return function(nodes), checked: numbers, one a node."""
+    if not callable(function):
+        raise TypeError(f"{name} must be a function of a tensor, got {type(function).__name__}")
+    values = function(nodes)
+    if not isinstance(values, torch.Tensor) or values.shape != nodes.shape:
+        got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+        raise TypeError(f"{name} must map a tensor to one of its shape {tuple(nodes.shape)}, got {got}")
+    if values.isnan().any():
+        raise ValueError(f"{name} must return numbers, got NaN at x = {nodes[values.isnan()][0].item():g}")
+    return values
+
+
+def gaussian_mean(function):
+    """Return E function(X), X ~ N(0, 1), to about 1e-13 of its size; kinks and jumps may stand at multiples of 1/8.
+
+    function: maps a float64 tensor entry by entry. Raises ValueError where the mean does not exist, or where the
+    function grows so fast that values beyond |x| = 35 count.
+    """
+    nodes, weights = _quadrature()
+    parts = _values(function, nodes) * weights
+    outer = parts[nodes.abs() > 35].abs().sum()
+    if not parts.isfinite().all() or outer > 1e-12 * parts.abs().sum():
+        raise ValueError("E function(X) does not exist, or cannot be computed: values at |x| > 35 still count")
+    return parts.sum().item()
+
+
+def gaussian_moments(sigma, derivative):
+    """Return (v0, v1) = (E sigma(X)^2, E sigma'(X)^2), X ~ N(0, 1), as floats. (Slides "Setting" and "Proposition 4".)
+
+    v0 is the variance of the network's output, for every width; v1 is the limit of the squared length of its gradient.
+    """
+    return gaussian_mean(lambda x: sigma(x).square()), gaussian_mean(lambda x: derivative(x).square())
+
+
+def assumption_constants(derivative, highest=128):
+    """Return the smallest (s2, c) with E |sigma'(X)|^(2q) <= q!/2 s2 c^(q-2) for q = 2, ..., highest (slide "Assumption 1").
+
+    Raises ValueError where the c that is needed keeps growing with q: then no constants serve all q, as for x^3 and exp.
+    """
+    nodes, weights = _quadrature()
+    q = torch.arange(2, highest + 1, dtype=torch.float64)
+    logs = 2 * torch.outer(q, _values(derivative, nodes, "derivative").abs().log()) + weights.log()
+    moments = logs.logsumexp(1)
+    if moments[0] == -torch.inf:
+        return 0.0, 0.0  # a constant or a step: the derivative vanishes
+    needed = ((moments + math.log(2) - torch.lgamma(q + 1) - moments[0])[1:] / (q[1:] - 2)).exp()
+    far = nodes[logs.argmax(1)].abs().max() > 35
+    if far or needed[-1] > 1.1 * needed[len(needed) // 2]:
+        at = "" if far else f": c = {needed[len(needed) // 2]:.3g} for q <= {highest // 2}, {needed[-1]:.3g} for q <= {highest}"
+        raise ValueError(f"Assumption 1 fails: the moments of the derivative grow faster than q!{at}")
+    return moments[0].exp().item(), needed.max().item()
+
+
+# ---- the central limit theorem, and how far one is from it -------------------------------------------
+
+
+def excess_kurtosis(sigma):
+    """Return E sigma(X)^4 / v0^2 - 3, the fourth cumulant of one neuron a sigma(X) in units of v0^2."""
+    return gaussian_mean(lambda x: sigma(x) ** 4) / gaussian_mean(lambda x: sigma(x) ** 2) ** 2 - 3
+
+
+def clt_error(sigma, k, x):
+    """Return P(f <= x sqrt(v0)) - Phi(x) for a network of width k, by Fourier inversion. x: floats (m,). Returns (m,).
+
+    The signs make f symmetric, so its characteristic function is the real E[cos(t sigma(X) / sqrt(k v0))]^k. An atom of f
+    at 0 (ReLU: no neuron is active) is taken out first. Raises ValueError where the rest decays too slowly for this
+    (narrow networks of bounded or not monotone activations).
+    """
+    check_count("k", k)
+    nodes, weights = _quadrature(reach=9, panels=32)
+    values = _values(sigma, nodes, "sigma")
+    scale = math.sqrt(k * (weights @ values.square()).item())
+    silent = (weights @ (values == 0).to(weights)).item()
+    step, frequencies, transform = 0.2, [], []
+    for start in range(0, 100_000, 64):
+        t = step * (torch.arange(start, start + 64, dtype=torch.float64) + 0.5)
+        frequencies.append(t)
+        transform.append((torch.cos(torch.outer(t / scale, values)) @ weights) ** k - silent**k)
+        rest = transform[-1].abs().max().item()
+        if rest < 1e-9 or t[-1] > 200 * scale:  # beyond, the cosines turn faster than the nodes follow
+            break
+    if rest > 2e-3:
+        raise ValueError(f"k must be larger for this activation, got {k}: its characteristic function is still {rest:.1g}")
+    t, x = torch.cat(frequencies), torch.as_tensor(x, dtype=torch.float64)
+    inverse = torch.sin(torch.outer(x, t)) @ (torch.cat(transform) / t) * step / math.pi
+    return inverse + silent**k * ((x >= 0).double() - 0.5) + 0.5 - torch.special.ndtr(x)
+
+
+def clt_distance(sigma, k):
+    """Return sup_x |P(f <= x sqrt(v0)) - Phi(x)|, the distance of a network of width k from the normal law, as a float."""
+    return clt_error(sigma, k, torch.linspace(0, 6, 1201, dtype=torch.float64)).abs().max().item()
+
+
+def clt_prediction(sigma, k):
+    """Return the leading term of ``clt_distance``: |kappa_4| / (24 k) times max |x^3 - 3x| phi(x) = 0.5506 (Edgeworth)."""
+    return 0.550588 * abs(excess_kurtosis(sigma)) / (24 * k)
+
+
+def berry_esseen(sigma, k):
+    """Return the upper bound 0.4748 E|sigma(X)|^3 / (v0^1.5 sqrt(k)) on ``clt_distance`` (Shevtsova 2011)."""
+    third, second = gaussian_mean(lambda x: sigma(x).abs() ** 3), gaussian_mean(lambda x: sigma(x) ** 2)
+    return 0.4748 * third / (second**1.5 * math.sqrt(k))
+
+
+# ---- Bernstein and chi-square ------------------------------------------------------------------------
+
+
+def check_gamma(gamma):
+    if not 0 < gamma < 1:
+        raise ValueError(f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
+
+
+def bernstein(s2, c, k, gamma, *, sides=2):
+    """Return r with P(|X_1 + ... + X_k| >= r) <= gamma: sqrt(2 s2 k log(2/gamma)) + c log(2/gamma).
+
+    For independent X_j of mean 0 with E|X_j|^q <= q!/2 s2 c^(q-2) for q = 2, 3, ... sides: 2, or 1 for the printed
+    one-sided bound, without |.| and with log(1/gamma). (Slide "Preliminaries: Bernstein's inequality", Theorem 2.)
+    """
+    check_gamma(gamma)
+    check_count("k", k)
+    check_choice("sides", sides, (1, 2))
+    if not (s2 >= 0 and c >= 0):
+        raise ValueError(f"s2 and c must be at least 0, got {s2!r} and {c!r}")
+    t = math.log(sides / gamma)
+    return math.sqrt(2 * s2 * k * t) + c * t
+
+
+def chi2_tail(k, r):
+    """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1). k: at least 1. r: at least 0. Returns a float."""
+    check_count("k", k)
+    return float(stats.chi2.sf(k + r, k) + stats.chi2.cdf(k - r, k))
+
+
+def chi2_bound(k, gamma, kind="slide"):
+    """Return r such that |X_1^2 + ... + X_k^2 - k| <= r with probability at least 1 - gamma, X_j ~ N(0, 1).
+
+    kind: "slide", 4 sqrt(k t) with t = log(2/gamma): proved for k >= t only (slide "Sum of squared normal random variables");
+    "Laurent-Massart", 2 sqrt(k t) + 2 t: always true; "exact", the smallest r.
+    """
+    check_count("k", k)
+    check_gamma(gamma)
+    check_choice("kind", kind, ("slide", "Laurent-Massart", "exact"))
+    t = math.log(2 / gamma)
+    if kind == "slide":
+        return 4 * math.sqrt(k * t)
+    sure = 2 * math.sqrt(k * t) + 2 * t
+    return sure if kind == "Laurent-Massart" else optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-10)
+
+
+def chi2_smallest_gamma(k):
+    """Return the gamma from which on the slide's chi-square bound is true for k variables; below it, it is false.
+
+    k: 1 to 300; for more it is smaller than any float.
+    """
+    check_count("k", k)
+    if k > 300:
+        raise ValueError(f"k must be at most 300 (for more, no gamma that a float can hold is that small), got {k}")
+
+    def excess(t):  # log P(chi-square > k + 4 sqrt(k t)) - log gamma; the lower tail cannot be reached once 16 t > k
+        r = 4 * math.sqrt(k * t)
+        lower = stats.chi2.logcdf(k - r, k) if r < k else -math.inf
+        return special.logsumexp([stats.chi2.logsf(k + r, k), lower]) - math.log(2) + t
+
+    return 2 * math.exp(-optimize.brentq(excess, 0.5 * k + 2, 3 * k + 20))

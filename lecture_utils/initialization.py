@@ -1,0 +1,174 @@
+"""Section 3: a two-layer network with random weights, its gradient, and one step along it.
+
+The network of the slide "Setting" is f(x) = 1/sqrt(k) sum_j a_j sigma(w_j . x) with w_j ~ N(0, I/d), fair signs a_j, and
+|x| = sqrt(d). A sampler returns, for n networks, (a, u, t, g2): the signs a, the pre-activations u_j = w_j . x, their speeds
+t_j = w_j . grad f(x), each (n, k), and g2 = |grad f(x)|^2, (n,). Everything on the gradient's line follows from them:
+f(x + eta grad f(x)) = output(a, u + eta t, sigma). Three samplers have one law: ``naive`` holds the weights, ``streaming``
+draws them twice, ``conditional`` never draws them. All numbers are float64. What needs no network is in ``concentration``.
+"""
+
+import math
+
+import torch
+from scipy import special
+
+from .checks import check_count
+from .concentration import ACTIVATIONS as ACTIVATIONS
+from .concentration import bernstein as bernstein
+from .concentration import check_gamma
+from .concentration import chi2_bound as chi2_bound
+from .concentration import clt_distance as clt_distance
+from .concentration import gaussian_moments as gaussian_moments
+
+FLOAT = torch.float64
+
+
+def _normal(*shape, generator):
+    return torch.randn(*shape, generator=generator, dtype=FLOAT)
+
+
+def _signs(*shape, generator):
+    return torch.randint(2, shape, generator=generator).to(FLOAT).mul_(2).sub_(1)
+
+
+def _check_sizes(k, d, n, derivative):
+    for name, value in {"k": k, "d": d, "n": n}.items():
+        check_count(name, value)
+    if not callable(derivative):
+        raise TypeError(f"derivative must be a function, the derivative of the activation; got {type(derivative).__name__}")
+
+
+# ---- the network -------------------------------------------------------------------------------------
+
+
+def random_network(k, d, sigma, generator):
+    """Return (x, W, a, f): a point with |x| = sqrt(d), a random network of width k, and its output there (slide "Setting").
+
+    x: (d,), uniform on the sphere. W: (k, d), entries N(0, 1/d). a: (k,) of -1 and +1. f: a tensor of shape ().
+    """
+    check_count("k", k)
+    check_count("d", d)
+    x = _normal(d, generator=generator)
+    x *= math.sqrt(d) / x.norm()
+    W = _normal(k, d, generator=generator) / math.sqrt(d)
+    a = _signs(k, generator=generator)
+    return x, W, a, output(a, W @ x, sigma)
+
+
+def output(a, u, sigma):
+    """Return 1/sqrt(k) sum_j a_j sigma(u_j), the network's output at pre-activations u. a, u: (..., k). Returns (...)."""
+    return (a * sigma(u)).sum(-1) / math.sqrt(u.shape[-1])
+
+
+def gradient(W, a, x, derivative):
+    """Return grad f(x) = 1/sqrt(k) sum_j a_j sigma'(w_j . x) w_j. W: (k, d). a: (k,). x: (d,). Returns (d,)."""
+    return (a * derivative(W @ x)) @ W / math.sqrt(len(a))
+
+
+def one_step(x, f, gradient, eta):
+    """Return x - eta sign(f) gradient: with eta > 0, the step that takes f towards 0 (Theorem 3, with the sign repaired)."""
+    return x - eta * f.sign() * gradient
+
+
+# ---- what Theorem 3 and Proposition 4 say of it ------------------------------------------------------
+
+
+def flip_probability(eta, v0, v1):
+    """Return the limit 2 Phi(eta v1 / sqrt(v0)) - 1 of the probability that ``one_step`` changes the sign of f.
+
+    The limit is k, d -> infinity. eta: at least 0. v0, v1: E sigma^2 > 0 and E sigma'^2. (Theorem 3.)
+    """
+    if not (eta >= 0 and v0 > 0 and v1 >= 0):
+        raise ValueError(f"expected eta >= 0, v0 > 0 and v1 >= 0, got {eta!r}, {v0!r} and {v1!r}")
+    return math.erf(eta * v1 / math.sqrt(2 * v0))
+
+
+def expected_grad_norm_sq(d, v1, e):
+    """Return the exact E|grad f(x)|^2 = v1 (d-1)/d + e/d, for every width. v1: E sigma'(X)^2. e: E X^2 sigma'(X)^2."""
+    check_count("d", d)
+    return v1 * (d - 1) / d + e / d
+
+
+def grad_norm_sq_bound(k, d, v1, fourth, gamma):
+    """Return a number that |grad f(x)|^2 exceeds with probability at least 1 - gamma (Proposition 4, with constants).
+
+    (v1 - sqrt(2 fourth t/k)) (d-1)/d (1 - 2 sqrt(t/(d-1))) with t = log(2/gamma) and fourth = E sigma'(X)^4; 0 where a factor
+    is negative: there k or d is too small for this proof to say anything.
+    """
+    check_count("k", k)
+    check_count("d", d)
+    check_gamma(gamma)
+    t = math.log(2 / gamma)
+    neurons = v1 - math.sqrt(2 * fourth * t / k)
+    directions = (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
+    return max(neurons, 0.0) * max(directions, 0.0)
+
+
+# ---- three samplers of one law -----------------------------------------------------------------------
+
+
+def naive_sampler(k, d, derivative, n, generator):
+    """Return (a, u, t, g2) of n networks whose weights are drawn and kept: k d numbers a network. See the module's text."""
+    _check_sizes(k, d, n, derivative)
+    x, parts = torch.ones(d, dtype=FLOAT), []
+    for m in torch.ones(n).split(max(1, 4_000_000 // (k * d))):
+        W = _normal(len(m), k, d, generator=generator).div_(math.sqrt(d))
+        a, u = _signs(len(m), k, generator=generator), W @ x
+        g = ((a * derivative(u))[:, None] @ W)[:, 0] / math.sqrt(k)
+        parts.append((a, u, (W @ g[:, :, None])[:, :, 0], g.square().sum(1)))
+    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+
+def streaming_sampler(k, d, derivative, n, generator, rows=64):
+    """Return (a, u, t, g2) of n networks whose weights are drawn twice, some rows at a time: O(rows d + k) numbers.
+
+    The first pass gives u and the gradient; the second draws the same rows from the same seeds and gives t.
+    """
+    _check_sizes(k, d, n, derivative)
+    x, networks = torch.ones(d, dtype=FLOAT), []
+    for _ in range(n):
+        seeds = torch.randint(2**62, (-(-k // rows),), generator=generator).tolist()
+        a, u, t, g = _signs(k, generator=generator), torch.empty(k, dtype=FLOAT), torch.empty(k, dtype=FLOAT), 0.0
+        blocks = [slice(start, min(start + rows, k)) for start in range(0, k, rows)]
+
+        def weights(seed, block):
+            source = torch.Generator().manual_seed(seed)
+            return _normal(block.stop - block.start, d, generator=source).div_(math.sqrt(d))
+
+        for seed, block in zip(seeds, blocks, strict=True):
+            W = weights(seed, block)
+            u[block] = W @ x
+            g = g + (a[block] * derivative(u[block])) @ W / math.sqrt(k)
+        for seed, block in zip(seeds, blocks, strict=True):
+            t[block] = weights(seed, block) @ g
+        networks.append((a, u, t, g.square().sum()))
+    return tuple(torch.stack(part) for part in zip(*networks, strict=True))
+
+
+def conditional_sampler(k, d, derivative, n, generator):
+    """Return (a, u, t, g2) of n networks without their weights: O(k) time and memory a network, whatever d. Exact in law.
+
+    Given a and u, the gradient grad f = 1/sqrt(k) sum_j c_j w_j, c_j = a_j sigma'(u_j), has the part (sum_j c_j u_j) / sqrt(k)
+    along x; across x it is Gaussian, |c|/sqrt(k) long in units of N(0, I/d). So with H = chi^2_{d-1} / d and the direction
+    c/|c|, the speeds t_j are Gaussian given H: aligned with c_j, plus noise orthogonal to c. (Proof of Theorem 3.)
+    """
+    _check_sizes(k, d, n, derivative)
+    a, u = _signs(n, k, generator=generator), _normal(n, k, generator=generator)
+    c = a * derivative(u)
+    length = c.norm(dim=1, keepdim=True)
+    along = (c * u).sum(1, keepdim=True) / math.sqrt(k)  # grad f . x
+    H = _chi_square(d - 1, n, generator)[:, None] / d
+    g2 = (along.square() / d + length.square() * H / k)[:, 0]
+    direction = c.div_(length.clamp(min=torch.finfo(FLOAT).tiny))  # no neuron active: the gradient is 0, and so is t
+    noise = _normal(n, k, generator=generator)
+    noise -= direction * (direction * noise).sum(1, keepdim=True)
+    t = u * (along / d) + length / math.sqrt(k) * direction.mul_(H).add_(noise.mul_((H / d).sqrt()))
+    return a, u, t, g2
+
+
+def _chi_square(freedom, n, generator):
+    """Return n chi-square variables, by inverting their distribution function: torch's own take no generator."""
+    uniform = torch.rand(n, generator=generator, dtype=FLOAT)
+    if freedom == 0:
+        return torch.zeros(n, dtype=FLOAT)
+    return torch.from_numpy(2 * special.gammaincinv(freedom / 2, uniform.numpy()))

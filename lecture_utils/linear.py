@@ -1,0 +1,134 @@
+"""Linear classifiers, for which every adversarial question has an exact answer.
+
+    margin of w . x + b on a sample (x, y), y = -1 or +1:      y (w . x + b)
+    the smallest one over |delta|_inf <= epsilon:              y (w . x + b) - epsilon |w|_1
+
+Points are float tensors X (n, d) without a pixel box, labels y (n,) are -1 and +1. Also here: the maximum of
+finitely many functions, whose slope Danskin's theorem gives, and two distributions for which the clean and the
+robust accuracy are known in closed form. These numbers are the measure of every attack and every training.
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.special import expit, ndtr
+from torch.nn.functional import softplus
+
+
+def worst_margin_linear(w, b, X, y, epsilon):
+    """Return the exact smallest margin y (w.(x + delta) + b) over the ball |delta|_inf <= epsilon, per sample.
+
+    w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
+    """
+    return y * (X @ w + b) - epsilon * w.abs().sum()
+
+
+def best_wrong_margin_linear(W, b, x, epsilon):
+    """Return the exact max over |delta|_inf <= epsilon and over j != y of f_j(x + delta) - f_y(x + delta).
+
+    The model is f(x) = W x + b, and y is the class that it predicts at x. W: (K, d). b: (K,). x: (d,).
+    Returns a float: positive if and only if some delta in the ball changes the prediction.
+    """
+    logits = W @ x + b
+    y = logits.argmax()
+    margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
+    margins[y] = -torch.inf
+    return margins.max().item()
+
+
+def robust_loss_linear(w, b, X, y, epsilon):
+    """Return the adversarial empirical risk of the logistic loss log(1 + exp(-margin)), exactly, as a float.
+
+    The loss falls with the margin, so its maximum over the ball is the loss of the smallest margin (slide "Adversarial risk").
+    """
+    return softplus(-worst_margin_linear(w, b, X, y, epsilon)).mean().item()
+
+
+def danskin_gradient(w, b, X, y, epsilon):
+    """Return the gradient in w (d,) of ``robust_loss_linear``, by Danskin's theorem.
+
+    The maximiser delta* = -y epsilon sign(w) is held fixed while the loss at x + delta* is differentiated in w. It is the
+    gradient wherever no weight is 0; where one is, there are several maximisers and this is the slope for one of them.
+    """
+    attacked = X - epsilon * y[:, None] * w.sign()
+    share = torch.sigmoid(-y * (attacked @ w + b))
+    return -(share * y) @ attacked / len(y)
+
+
+def dir_derivative(G, h):
+    """Return phi'(w; h) for phi(w) = max over delta of l(w, delta): the largest slope among the maximisers, as a float.
+
+    G: (m, p), row by row the gradient in w of l at each maximiser. h: (p,), the direction.
+    (Slide "Gradient computation: Danskin's theorem".)
+    """
+    return (G @ h).max().item()
+
+
+def collapse_threshold(X, y):
+    """Return the smallest epsilon at which w = 0 minimises the adversarial logistic risk of a linear model without bias.
+
+    X: (n, d). y: (n,) of -1 and +1. Returns max_i |mean of y x_i|, a float: no weight is worth its price any more.
+    """
+    return (y[:, None] * X).mean(0).abs().max().item()
+
+
+def fit_robust_linear(X, y, epsilon, bias=False):
+    """Return the weights (d,) and the bias (float) that minimise the adversarial logistic risk, exactly.
+
+    A convex problem: with w = p - q, p and q >= 0, the sum of p + q stands for |w|_1, and L-BFGS-B keeps the bounds. Weights
+    that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
+    """
+    signed, sign = (y[:, None] * X).numpy(), y.numpy()
+    n, d = signed.shape
+
+    def objective(v):
+        margin = signed @ (v[:d] - v[d : 2 * d]) - epsilon * v[: 2 * d].sum() + sign * v[2 * d]
+        share = expit(-margin) / n
+        slope = share @ signed
+        total = epsilon * share.sum()
+        return np.logaddexp(0, -margin).mean(), np.concatenate([total - slope, total + slope, [-(share @ sign)]])
+
+    bounds = [(0, None)] * (2 * d) + [(None, None) if bias else (0, 0)]
+    found = minimize(
+        objective, np.zeros(2 * d + 1), jac=True, bounds=bounds, options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-8}
+    )
+    return torch.from_numpy(found.x[:d] - found.x[d : 2 * d]), float(found.x[2 * d])
+
+
+# ---- two distributions with closed forms -------------------------------------------------------------
+
+
+def sample_tsipras(p, mu, d, n, generator):
+    """Return n samples X (n, 1 + d), y (n,) of Tsipras et al. (2019): one reliable feature, and d weak ones.
+
+    x_1 = y with probability p, else -y; x_2, ..., x_{d+1} ~ N(mu y, 1); y is -1 or +1, a coin toss. float64.
+    """
+    y = 2.0 * torch.randint(2, (n,), generator=generator, dtype=torch.float64) - 1
+    kept = torch.rand(n, 1, generator=generator, dtype=torch.float64) < p
+    weak = mu * y[:, None] + torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return torch.cat([torch.where(kept, y[:, None], -y[:, None]), weak], 1), y
+
+
+def robust_accuracy_tsipras(p, mu, d, epsilon, w1, v):
+    """Return the exact robust accuracy on ``sample_tsipras`` of the weights (w1, v, ..., v), w1 and v >= 0.
+
+    The score is w1 x_1 + v (x_2 + ... + x_{d+1}), and the adversary lowers every margin by epsilon (w1 + v d). Returns a float;
+    epsilon = 0 gives the clean accuracy.
+    """
+    price = epsilon * (w1 + v * d)
+    spread = v * math.sqrt(d)
+    right, wrong = (v * mu * d + sign * w1 - price for sign in (1, -1))
+    if spread == 0:  # nothing is random but the reliable feature; a margin of 0 counts as an error
+        return float(p * (right > 0) + (1 - p) * (wrong > 0))
+    return float(p * ndtr(right / spread) + (1 - p) * ndtr(wrong / spread))
+
+
+def accuracy_gaussian(w, theta, sigma, epsilon):
+    """Return the exact robust accuracy of sign(w . x) where x ~ N(y theta, sigma^2 I) (Schmidt et al. 2018).
+
+    w, theta: (d,). The margin is normal with mean w . theta and deviation sigma |w|_2; the adversary takes epsilon |w|_1.
+    Returns a float; epsilon = 0 gives the clean accuracy.
+    """
+    return float(ndtr(((w @ theta - epsilon * w.abs().sum()) / (sigma * w.norm())).item()))

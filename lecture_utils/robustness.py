@@ -1,0 +1,211 @@
+"""The robust network of Theorem 1, the radii of it that have a formula, and what training finds instead.
+
+Points X are the rows of a float64 tensor (m, d) on the sphere of radius sqrt(d), labels y (m,) are -1 and +1. A two-layer
+network is a triple W (k, d), b (k,), a (k,); ``networks.two_layer`` evaluates it. Radii are Euclidean lengths. Two are kept
+apart, for the network is 0 on a region: r_zero is the distance to {y f <= 0}, r_strict the distance to {y f < 0}.
+What has no formula is computed in ``radii``.
+"""
+
+import math
+
+import torch
+
+from .checks import check_count, check_signs
+
+# ---- the data ----------------------------------------------------------------------------------------
+
+
+def coherence(X):
+    """Return the largest |<x_i, x_j>| / d over i != j, a float in [0, 1]: how far points (m, d) are from orthogonal.
+
+    Raises ValueError for fewer than two points, or points that are not on the sphere of radius sqrt(d).
+    """
+    _check_sphere(X)
+    gram = X @ X.T / X.shape[1]
+    return gram.fill_diagonal_(0.0).abs().max().item()
+
+
+def nearest_neighbour_radius(X, y):
+    """Return half the least distance of opposite points: the smallest radius of the nearest-neighbour classifier, exactly.
+
+    Upper bound for every classifier that answers -1 or +1 everywhere: at opposite points r_i + r_j <= |x_i - x_j|. A
+    network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
+    """
+    check_signs(y, len(X))
+    if (y == y[0]).all():
+        raise ValueError("y must hold both labels, got one only")
+    return torch.cdist(X[y > 0], X[y < 0], compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
+
+
+def _check_sphere(X):
+    if not isinstance(X, torch.Tensor) or not X.is_floating_point() or X.dim() != 2 or len(X) < 2:
+        got = f"{X.dtype} {tuple(X.shape)}" if isinstance(X, torch.Tensor) else type(X).__name__
+        raise ValueError(f"X must be a tensor of floats (m, d) with m >= 2 points, got {got}")
+    lengths, radius = X.norm(dim=1), math.sqrt(X.shape[1])
+    worst = (lengths - radius).abs().max().item()
+    if not worst <= 100 * torch.finfo(X.dtype).eps * radius:
+        raise ValueError(
+            f"X must lie on the sphere of radius sqrt(d) = {radius:.6g}, got lengths from {lengths.min().item():.6g} "
+            f"to {lengths.max().item():.6g}"
+        )
+
+
+# ---- Theorem 1 ---------------------------------------------------------------------------------------
+
+
+def robust_network(X, y, c):
+    """Return W, b, a of Theorem 1: f(x) = sum_j y_j relu(2 <x_j, x> / (d (1 - c)) - (1 + c) / (1 - c)).
+
+    Width m, one neuron a point. y_i f(x_i) = 1, and no perturbation shorter than ``zero_radius(d, c)`` brings y_i f to 0.
+    c: with |<x_i, x_j>| <= c d for all i != j, and 0 <= c < 1. Raises ValueError where the theorem does not apply.
+    (Slide "Proof of Theorem 1".)
+    """
+    _check_sphere(X)
+    check_signs(y, len(X))
+    _check_c(c)
+    if (found := coherence(X)) > c + 100 * torch.finfo(X.dtype).eps:
+        same = (
+            " (a point occurs twice)" if found > 1 - 1e-6 and (X @ X.T / X.shape[1]).fill_diagonal_(0.0).max() > 1 - 1e-6 else ""
+        )
+        raise ValueError(f"c must be at least the coherence of X, {found:.6g}{same}; got {c:g}")
+    d = X.shape[1]
+    W = 2 * X / (d * (1 - c))
+    b = torch.full_like(y, -(1 + c) / (1 - c), dtype=X.dtype)
+    return W, b, y.to(X.dtype, copy=True)
+
+
+def _check_c(c):
+    if not 0 <= c < 1:
+        raise ValueError(f"c must lie in [0, 1), got {c:g}")
+
+
+def theorem_radius(d, c):
+    """Return (1 - c) / 4 sqrt(d), the lower bound of Theorem 1 on r_zero."""
+    _check_c(c)
+    return (1 - c) / 4 * math.sqrt(d)
+
+
+def zero_radius(d, c):
+    """Return (1 - c) / 2 sqrt(d): exactly r_zero of ``robust_network``, for every point of every data set."""
+    return 2 * theorem_radius(d, c)
+
+
+def strict_flip_radius(r, c):
+    """Return the exact distance, in units of sqrt(d), from x_i to where an opposite neuron j overcomes neuron i.
+
+    r: <x_i, x_j> / d, at most c in size. The set {z_j >= 0, z_j >= z_i} of the network of Theorem 1 is convex; both
+    conditions are tight at its nearest point if r >= -(1 - c)/2, else only z_j = 0.
+    """
+    _check_c(c)
+    if not abs(r) <= c + 1e-9:
+        raise ValueError(f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
+    v1, v2 = (1 + c) / 2 - r, -(1 - c) / 2
+    if r < v2:
+        return v1
+    return math.sqrt((v1**2 + v2**2 - 2 * r * v1 * v2) / (1 - r**2))
+
+
+def strict_radii(X, y, c):
+    """Return exactly r_strict of ``robust_network(X, y, c)`` at each of its points, for c <= 1/3: (m,), inf without opposites.
+
+    The least distance to an opposite neuron (``strict_flip_radius``). Raises ValueError for c > 1/3: there many
+    correlated opposite neurons flip the sign together, earlier than one alone; use ``radii.exact_radius_l2``.
+    """
+    robust_network(X, y, c)
+    if c > 1 / 3:
+        raise ValueError(f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
+    d = X.shape[1]
+    found = torch.full(y.shape, torch.inf, dtype=torch.float64)
+    for i, row in enumerate((X @ X.T / d).tolist()):
+        opposite = [r for r, label in zip(row, y.tolist(), strict=True) if label != y[i]]
+        if opposite:
+            found[i] = math.sqrt(d) * min(strict_flip_radius(r, c) for r in opposite)
+    return found
+
+
+# ---- along a ray -------------------------------------------------------------------------------------
+
+
+def first_flip_along_ray(W, b, a, x, y, u):
+    """Return the smallest t >= 0 beyond which y f(x + t u) < 0, exactly; inf if there is none. A float.
+
+    x, u: (d,). y: -1 or +1. f is linear between the breakpoints t_j = -(w_j . x + b_j) / (w_j . u).
+    """
+    z, speed = W @ x + b, W @ u
+    ends = (-z / speed)[speed != 0]
+    ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
+    ends = torch.cat([ends, ends[-1:] + 1])  # beyond the last breakpoint f is linear: one more point gives its slope
+    values = y * torch.relu(z + ends[:, None] * speed) @ a
+    values = torch.where(values.abs() < 1e-12 * (a * z).abs().max(), 0.0, values)  # rounding in a region where f = 0
+    if values[0] < 0:
+        return 0.0
+    for (start, end), (high, low) in zip(ends.unfold(0, 2, 1).tolist(), values.unfold(0, 2, 1).tolist(), strict=True):
+        if low < 0:
+            return start + (end - start) * high / (high - low)
+    slope = (values[-1] - values[-2]).item()
+    return ends[-1].item() - values[-1].item() / slope if slope < 0 else math.inf
+
+
+# ---- what training finds -----------------------------------------------------------------------------
+
+
+def universal_direction(X, y):
+    """Return sum_i y_i x_i, scaled to length 1: (d,). Trained networks give way along it at every point at once."""
+    total = y.to(X.dtype) @ X
+    return total / total.norm()
+
+
+def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=None):
+    """Return W, b, a of a two-layer network trained from a small start, scaled to smallest margin 1.
+
+    Full-batch gradient descent on the logistic loss with relative step 0.01 |theta| / |gradient|, which follows the path of
+    gradient flow, until the mean loss is below ``loss``. width: None takes max(2 m, 32). generator: None takes a fresh
+    one, seed 1: with the seed of the points the first weights would be parallel to them.
+    Raises FloatingPointError if the loss is not reached: with few neurons all of them can die.
+    """
+    check_signs(y, len(X))
+    m, d = X.shape
+    width = max(2 * m, 32) if width is None else width
+    check_count("width", width)
+    generator = generator if generator is not None else torch.Generator().manual_seed(1)
+    W = 0.01 / math.sqrt(d) * torch.randn(width, d, generator=generator, dtype=X.dtype)
+    a = 0.01 * (2.0 * torch.randint(2, (width,), generator=generator) - 1).to(X.dtype)
+    b = torch.zeros(width, dtype=X.dtype)
+    for _ in range(max_steps):
+        z = X @ W.T + b
+        hidden = torch.relu(z)
+        margins = y * (hidden @ a)
+        if torch.nn.functional.softplus(-margins).mean() < loss:
+            root = margins.min().sqrt()  # the network is homogeneous: its layers share the scale
+            return W / root, b / root, a / root
+        pull = -y * torch.sigmoid(-margins) / m  # of the mean logistic loss, by the output
+        back = pull[:, None] * (z > 0) * a
+        slopes = back.T @ X, back.sum(0), hidden.T @ pull
+        size, steep = (torch.cat([part.flatten() for part in parts]).norm() for parts in ((W, b, a), slopes))
+        if steep == 0:
+            break
+        rate = 0.01 * size / steep
+        W, b, a = W - rate * slopes[0], b - rate * slopes[1], a - rate * slopes[2]
+    raise FloatingPointError(f"training did not bring the loss below {loss:g}; use a larger width or another seed")
+
+
+def kkt_radius_orthogonal(d, m_plus, m_minus):
+    """Return r_strict of a positive point for both extreme KKT networks on orthogonal data, (shared, memorising), exactly.
+
+    d: dimension, the points have length sqrt(d). m_plus, m_minus: points of each label. Shared: one neuron a class,
+    sqrt(d / m). Memorising: one neuron a point, sqrt(d / (1 + m_minus)).
+    """
+    return math.sqrt(d / (m_plus + m_minus)), math.sqrt(d / (1 + m_minus))
+
+
+def kkt_networks_orthogonal(X, y):
+    """Return the two extreme KKT networks on orthogonal data, shared and memorising, each W, b, a with all margins 1.
+
+    f = (relu(<sum of positive points, x>) - relu(<sum of negative points, x>)) / d, and f = sum_j y_j relu(<x_j, x>) / d.
+    """
+    if coherence(X) > 1e-9:
+        raise ValueError(f"X must be orthogonal, got coherence {coherence(X):g}")
+    check_signs(y, len(X))
+    d, classes = X.shape[1], torch.tensor([1.0, -1.0], dtype=X.dtype)
+    sums = torch.stack([X[y == label].sum(0) for label in classes])
+    return tuple((W / d, torch.zeros(len(W), dtype=X.dtype), a) for W, a in ((sums, classes), (X, y.to(X.dtype))))

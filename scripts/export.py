@@ -1,0 +1,370 @@
+"""Export executed notebooks: pages and slides whose sliders work from disk, without a kernel or a network.
+
+    python scripts/export.py [site] [slides] [--executed DIR] [--output DIR]
+
+Reads what ``execute.py --frames`` wrote to build/executed/; writes build/site/ (an index, a page a notebook) and
+build/slides/ (a deck a notebook). LECTURE_REPOSITORY=OWNER/NAME names the repository that Binder and the links
+lead to; without it, the git remote does. Every file holds all that it shows, and asks for nothing.
+"""
+
+import argparse
+import base64
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sphinx_revealjs
+from markupsafe import Markup
+from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from PIL import Image
+from pygments.formatters import HtmlFormatter
+
+import execute
+from lecture_utils import networks
+from lecture_utils.exercises import EXERCISES
+from lecture_utils.explore import frames_name
+from mathml import font, lines, mathml
+
+ROOT = execute.ROOT
+TEMPLATES = Path(__file__).parent / "templates"
+REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+EXERCISE = re.compile(r'^exercise\("([\d.]+)"\)\.check\(', flags=re.MULTILINE)
+TAGS = re.compile(r"<[^>]*>")
+
+
+@dataclass
+class Heading:
+    """A heading: its level, what it shows as HTML, its place in the page, and the cell that it stands in."""
+
+    level: int
+    html: str
+    id: str
+    cell: str
+    number: int  # of the cell in the notebook, from 1
+    cells: str = ""
+
+    @property
+    def text(self):
+        return html.unescape(TAGS.sub("", self.html))
+
+    @property
+    def place(self):
+        return f"show-{self.id}"
+
+
+@dataclass
+class Section:
+    """An executed notebook, its cells rendered (``cell.metadata.html``), and what the index tells of it."""
+
+    name: str
+    notebook: execute.nbformat.NotebookNode
+    headings: list = field(default_factory=list)
+    errata: list = field(default_factory=list)
+    results: list = field(default_factory=list)
+    frames: dict = field(default_factory=dict)
+    links: list = field(default_factory=list)
+
+    @property
+    def title(self):
+        return self.headings[0].text
+
+    @property
+    def slides(self):
+        return [one for one in self.headings if one.level == 2]
+
+
+class Text(IPythonRenderer):
+    """Markdown as HTML: formulas as MathML, and what the index needs noted down in the section."""
+
+    def __init__(self, section, cell, number):
+        super().__init__(escape=False)
+        self.section, self.cell, self.number = section, cell, number
+
+    def heading(self, text, level, **_):
+        name = re.sub(r"\W+", "-", html.unescape(TAGS.sub("", text)).lower()).strip("-")
+        uses = sum(re.fullmatch(rf"{re.escape(name)}(\.\d+)?", one.id) is not None for one in self.section.headings)
+        found = Heading(level, text, f"{name}.{uses + 1}" if uses else name, self.cell.id, self.number)
+        self.section.headings.append(found)
+        link = f'<a class="anchor" href="#{found.id}" aria-label="Link to {html.escape(found.text)}">#</a>'
+        return f'<h{level} id="{found.id}">{text}{link}</h{level}>\n'
+
+    def block_quote(self, text):
+        if "On the slide" not in text:
+            return super().block_quote(text)
+        remark = f'<blockquote class="erratum">{text}</blockquote>\n'
+        self.section.errata.append((self.section.slides[-1], Markup(remark)))
+        return remark
+
+    def block_math(self, body):
+        return f'<span class="formula">{"".join(mathml(part, display=True) for part in lines(body))}</span>'
+
+    def inline_math(self, body):
+        return mathml(body)
+
+    def latex_environment(self, name, body):
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+def read(path):
+    """Return the Section of an executed notebook. Raises NotebookError where its frames are missing or belong to no cell."""
+    folder = execute.frames_folder(path)
+    if not folder.is_dir():
+        raise execute.NotebookError(f"{path} has no frames: execute it with scripts/execute.py --frames")
+    section = Section(path.stem, execute.read(path))
+    for number, cell in enumerate(section.notebook.cells, 1):
+        if cell.cell_type == "markdown":
+            renderer = Text(section, cell, number)
+            cell.metadata.html = Markup(MarkdownWithMath(renderer=renderer).render(cell.source))
+        elif cell.cell_type == "code":
+            _render_code(section, cell, folder)
+    for one, after in zip(section.slides, [*section.slides[1:], None], strict=True):
+        last = after.number - 1 if after else len(section.notebook.cells)
+        one.cells = f"{one.number} to {last}" if last > one.number else f"{one.number}"
+    if lost := {one.name for one in folder.iterdir()} - {f"{name}.json" for name in section.frames}:
+        raise execute.NotebookError(f"{path} shows no explorer whose frames are {', '.join(sorted(lost))}: execute it again")
+    return section
+
+
+def _render_code(section, cell, folder):
+    tags = cell.metadata.get("tags", [])
+    numbers = EXERCISE.findall(cell.source)
+    shown = [] if numbers else [output(one, section, folder) for one in cell.outputs]  # what a stub's check says helps nobody here
+    cell.metadata.html = Markup("\n".join(shown))
+    cell.metadata.pictured = "<figure" in cell.metadata.html
+    cell.metadata.help = Markup("".join(map(help_with, numbers)))
+    if "nbval-check-output" in tags:
+        printed = "".join(one.get("text") or one.data.get("text/plain", "") for one in cell.outputs)
+        last = section.slides[-1] if section.slides else section.headings[0]
+        section.results.append((Heading(last.level, Markup(last.html), last.id, cell.id, 0), printed.strip()))
+
+
+def output(one, section, folder):
+    """Return one output of a cell as HTML."""
+    if one.output_type == "stream":
+        return f'<pre class="printed">{html.escape(one.text)}</pre>'
+    if "image/png" in one.data:
+        png, alt = base64.b64decode(one.data["image/png"]), one.data["text/plain"]
+        frames = folder / frames_name(png, alt)
+        if not frames.exists():
+            return f'<figure class="still">{picture(png, alt)}</figure>'
+        section.frames[frames.stem] = Markup(frames.read_text(encoding="utf-8").replace("</", "<\\/"))
+        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
+    return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
+
+
+def picture(png, alt):
+    """Return a picture as HTML, as WebP where that is smaller; no pixel changes."""
+    image, buffer = Image.open(io.BytesIO(png)), io.BytesIO()
+    image.convert("RGB").save(buffer, "WEBP", lossless=True, method=4)
+    kind, content = min(("png", png), ("webp", buffer.getvalue()), key=lambda pair: len(pair[1]))
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    size = f'width="{image.width}" height="{image.height}"'
+    ratio = f"--ratio: {image.width / image.height:.3f}"
+    return f'<div class="picture" style="{ratio}"><img src="{source}" {size} alt="{html.escape(alt)}"></div>'
+
+
+def explorer(name, sliders, png, alt):
+    """Return sliders over frames as HTML; explorer.js moves them."""
+    controls = []
+    for number, slider in enumerate(sliders):
+        texts, start, own = slider["texts"], slider["start"], f"{name}-{number}"
+        value = html.escape(texts[start])
+        controls.append(
+            f'<div class="control"><label for="{own}">{html.escape(slider["label"])}</label>'
+            f'<input type="range" id="{own}" min="0" max="{len(texts) - 1}" value="{start}" aria-valuetext="{value}">'
+            f'<output for="{own}">{value}</output></div>'
+        )
+    caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
+    inside = f'<div class="controls">{"".join(controls)}</div>{picture(png, alt)}{caption}'
+    return f'<figure class="explorer" id="{name}">{inside}</figure>'
+
+
+def help_with(number):
+    """Return hints and solution of an exercise, folded, as HTML."""
+    one, highlight = EXERCISES[number], Highlight2HTML(pygments_lexer="python3")
+    solution = one.solution()
+    folded = [(f"Hint {i} of {len(one.hints)}", f"<p>{html.escape(hint)}</p>") for i, hint in enumerate(one.hints, 1)]
+    folded.append(("Solution", f"<p>{html.escape(solution.words)}</p>{highlight(solution.code)}"))
+    return "".join(
+        f'<details class="help"><summary>{head}<span class="unseen"> of exercise {number}</span></summary>{body}</details>'
+        for head, body in folded
+    )
+
+
+def notes(cells, first):
+    """Return what a speaker wants to know at a slide: its notes, what the deck leaves out, the cells in the notebook."""
+    told = [cell.metadata.html for cell in cells if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
+    told += [
+        cell.metadata.html
+        for cell in cells
+        if cell.cell_type == "markdown" and cell.metadata.get("slideshow", {}).get("slide_type") == "skip" and "<h" not in cell.metadata.html
+    ]
+    for cell in cells:
+        labels = re.findall(r"<label[^>]*>(.*?)</label>", cell.metadata.html)
+        if labels:
+            told.append(f"<p>Sliders here: {', '.join(labels)}. Tab reaches them, Escape leaves them.</p>")
+    return Markup("\n".join([*told, f"<p>Cells {first} to {first + len(cells) - 1} of the notebook.</p>"]))
+
+
+class Template:
+    """What the two exporters share: our templates."""
+
+    def __init__(self, **options):
+        super().__init__(template_name="lecture", extra_template_basedirs=[str(TEMPLATES)], **options)
+
+
+class Page(Template, HTMLExporter):
+    """A notebook as one page."""
+
+
+class Deck(Template, SlidesExporter):
+    """A notebook as slides, by its slideshow metadata."""
+
+
+def ours(*names):
+    return "\n".join((TEMPLATES / "lecture" / name).read_text(encoding="utf-8") for name in names)
+
+
+def styles(*names, text=""):
+    """Return the style sheet of a document: our files, the colours of code, the font of the formulas in it."""
+    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
+    code = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    face = f"@font-face {{ font-family: 'Lecture Math'; src: url(data:font/woff;base64,{font(text)}); }}\n"
+    return Markup(code + ours(*names) + face)
+
+
+def all_html(section):
+    return "".join(cell.metadata.get("html", "") for cell in section.notebook.cells)
+
+
+def page(section, before, after):
+    """Return the page of a section as HTML."""
+    neighbours = [("Before", before), ("Next", after)]
+    resources = {
+        "section": section, "css": styles("base.css", "page.css", text=all_html(section)), "contents": contents(section),
+        "links": [link(f"../slides/{section.name}.html", "Slides"), *section.links],
+        "neighbours": [link(f"{one.name}.html", f"{word}: {one.title}") for word, one in neighbours if one],
+        "scripts": [Markup(ours("explorer.js", "page.js"))],
+    }  # fmt: skip
+    return Page(template_file="page.html.j2").from_notebook_node(section.notebook, resources)[0]
+
+
+def contents(section):
+    """Return the table of contents as HTML."""
+    items, inside = [], False
+    for one in section.headings[1:]:
+        if one.level == 3 and not inside:
+            items.append("<ul>")
+        elif one.level == 2:
+            items.append("</ul></li>" if inside else "</li>" if items else "")
+        inside = one.level == 3
+        items.append(f'<li><a href="#{one.id}">{one.html}</a>' + ("</li>" if inside else ""))
+    items.append("</ul></li>" if inside else "</li>")
+    return Markup(f'<nav class="contents" aria-label="Contents"><details open><summary>Contents</summary><ul>{"".join(items)}</ul></details></nav>')
+
+
+def deck(section):
+    """Return the slides of a section as HTML."""
+    notebook = section.notebook.copy()
+    kinds = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in notebook.cells]
+    starts = [i for i, kind in enumerate(kinds) if kind in ("slide", "subslide")]
+    places = {one.cell: one.place for one in section.headings if one.level == 2}
+    for first, last in zip(starts, [*starts[1:], len(kinds)], strict=True):
+        cell = notebook.cells[first]
+        cell.metadata.notes = notes(notebook.cells[first:last], first + 1)
+        if kinds[first] == "slide":
+            cell.metadata.slide_id = places.get(cell.id)
+    reveal = Markup((REVEAL / "dist" / "reveal.css").read_text(encoding="utf-8"))
+    scripts = [(REVEAL / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")]
+    resources = {
+        "section": section, "css": reveal + styles("base.css", "deck.css", text=all_html(section)),
+        "scripts": [Markup(re.sub(r"</(script)", r"<\\/\1", one)) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
+    }  # fmt: skip
+    return Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
+
+
+def link(target, text):
+    return Markup(f'<a href="{html.escape(target)}">{html.escape(text)}</a>')
+
+
+def repository():
+    """Return "OWNER/NAME" of the repository on GitHub, None where there is none."""
+    if given := os.environ.get("LECTURE_REPOSITORY"):
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given):
+            raise execute.NotebookError(f"LECTURE_REPOSITORY must be OWNER/NAME, got {given!r}")
+        return given
+    command = ["git", "remote", "get-url", "origin"]
+    remote = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(\.git)?$", remote)
+    return found[1] if found else None
+
+
+def links(name, place):
+    """Return the links of a notebook: to download it, to run it, to its source."""
+    found = [Markup(f'<a href="{name}.ipynb" download>Notebook</a>')]
+    if not place:
+        return [*found, Markup("<span>Binder: once this is on GitHub</span>")]
+    path = f"notebooks/{name}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/{path}"
+    return [*found, link(binder, "Run on Binder"), link(f"https://github.com/{place}/blob/HEAD/{path}", "GitHub")]
+
+
+def index(sections, place):
+    """Return the index as HTML."""
+    text = "".join(map(all_html, sections))
+    trained = []
+    for name, entry in networks.manifest().items():
+        attacked = f"{entry['robust accuracy']:.1%} at ε = {entry['epsilon']:g}" if "robust accuracy" in entry else "not trained for it"
+        trained.append((name, f"{entry['clean accuracy']:.1%}", attacked))
+    template = Page(template_file="index.html.j2").environment.get_template("index.html.j2")
+    where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
+    css, script = styles("base.css", "page.css", text=text), Markup(ours("page.js"))
+    for one in (heading for section in sections for heading in section.headings):
+        one.html = Markup(one.html)
+    return template.render(sections=sections, networks=trained, place=where, css=css, script=script)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="site, slides; both without an argument")
+    parser.add_argument("--executed", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
+    parser.add_argument("--output", type=Path, default=ROOT / "build", metavar="DIR")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - {"site", "slides"}:
+        parser.error(f"the parts are site and slides, got {', '.join(sorted(unknown))}")
+    paths = [given.executed / one.name for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
+    try:
+        place = repository()
+        sections = [read(path) for path in paths]
+    except execute.NotebookError as error:
+        sys.exit(str(error))
+    for section in sections:
+        section.links = links(section.name, place)
+    for part in given.parts or ["site", "slides"]:
+        shutil.rmtree(given.output / part, ignore_errors=True)
+        for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
+            target = given.output / part / f"{section.name}.html"
+            write(target, page(section, before, after) if part == "site" else deck(section))
+        if part == "site":
+            write(given.output / part / "index.html", index(sections, place))
+            for section in sections:
+                shutil.copy(execute.NOTEBOOKS / f"{section.name}.ipynb", given.output / part)
+
+
+if __name__ == "__main__":
+    main()
