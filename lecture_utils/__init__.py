@@ -6,6 +6,8 @@
     training    how well a classifier does, and how it is trained
     robustness  the robust network of Theorem 1, and what training finds
     radii       how far a sample is from a flip: exactly, from below, from above
+    concentration   Gaussian moments of activations, and bounds on sums
+    initialization  networks with random weights, and one gradient step
     plots       every figure, drawable once and updatable in place
     explore     a slider bound to a figure
     exercises   exercises that check themselves

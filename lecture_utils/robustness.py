@@ -3,7 +3,7 @@
 Points X are the rows of a float64 tensor (m, d) on the sphere of radius sqrt(d), labels y (m,) are -1 and +1. A two-layer
 network is a triple W (k, d), b (k,), a (k,); ``networks.two_layer`` evaluates it. Radii are Euclidean lengths. Two are kept
 apart, for the network is 0 on a region: r_zero is the distance to {y f <= 0}, r_strict the distance to {y f < 0}.
-What has no formula is computed in ``radii``.
+What has no formula is computed in ``radii``, and can be had from here as well.
 """
 
 import math
@@ -11,6 +11,7 @@ import math
 import torch
 
 from .checks import check_count, check_signs
+from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
 # ---- the data ----------------------------------------------------------------------------------------
 

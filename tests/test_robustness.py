@@ -301,6 +301,14 @@ def test_the_largest_entry_against_the_closed_form_of_the_construction(built):
     assert torch.allclose(delta.abs().amax(1), radius)
 
 
+@pytest.mark.parametrize("seed", [117, 219, 669])
+def test_a_zero_is_found_where_no_opposite_neuron_helps(seed):
+    network, X, y = random_network(seed, most=6)
+    exact, _ = radii.exact_radius_l2(*network, X, y, strict=False)
+    for radius in (radii.convex_concave_radius, radii.exact_radius_linf):
+        assert (radius(*network, X, y, strict=False)[0].isfinite() == exact.isfinite()).all()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_largest_entry_against_all_patterns(seed):
     from scipy.optimize import linprog
