@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+EXECUTED := $(patsubst notebooks/%,build/executed/%,$(wildcard notebooks/*.ipynb))
 export JUPYTER_PREFER_ENV_PATH := 1
 
 help: ## list the targets
@@ -12,8 +13,18 @@ lab: .venv/ready ## set up, open JupyterLab on the notebooks
 	LECTURE_DATA="$${LECTURE_DATA:+$$(cd "$$LECTURE_DATA" && pwd)}" \
 	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None notebooks
 
-run: .venv/ready ## set up, execute the notebooks into build/executed: seconds, peak memory, cells, checks
-	$(PY) scripts/execute.py
+run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, checks), export the site and the slides
+	$(PY) scripts/execute.py --frames
+	$(PY) scripts/export.py
+
+site: .venv/ready $(EXECUTED) ## export build/site: an index and a page a notebook, whose sliders need no kernel and no network
+	$(PY) scripts/export.py site
+
+slides: .venv/ready $(EXECUTED) ## export build/slides: a deck a notebook, with the same sliders
+	$(PY) scripts/export.py slides
+
+build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_utils/exercises/*.py data/*.safetensors) | .venv/ready
+	$(PY) scripts/execute.py --frames $<
 
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
@@ -34,11 +45,11 @@ clean: ## delete build/ and all caches (.venv stays)
 	|| { command -v $(PYTHON) >/dev/null || echo 'Python 3.11, 3.12 or 3.13 is needed, there is no $(PYTHON). Another one: make PYTHON=python3.12 ...'; exit 1; } >&2
 	@echo "Setting up .venv: downloads about 1 GB the first time, a few minutes."
 	$(PYTHON) -m venv --clear .venv
-	$(PIP) .
+	$(PIP) '.[site]'
 	@touch $@
 
 .venv/ready-test: .venv/ready
 	$(PIP) '.[test,peers]'
 	@touch $@
 
-.PHONY: help lab run test bench checkpoints clean
+.PHONY: help lab run site slides test bench checkpoints clean

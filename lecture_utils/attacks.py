@@ -21,6 +21,7 @@ import warnings
 import torch
 from tqdm.auto import tqdm
 
+from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of  # noqa: F401
 from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
 from .losses import cross_entropy, log_odds, margin
 from .minimize import minimize
@@ -28,89 +29,9 @@ from .minimize import minimize
 LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
 PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the log-odds), how many steps
+NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
 MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
-
-
-# ---- the ball and the box ----------------------------------------------------------------------------
-
-
-def project_linf(delta, x, epsilon, low=0.0, high=1.0):
-    """Return the point nearest to delta with |delta|_inf <= epsilon and low <= x + delta <= high.
-
-    delta, x: float tensors of one shape, x inside [low, high]. epsilon: float, or (n,) for x of shape (n, ...).
-    """
-    check_pixels(x, low, high)
-    if delta.shape != x.shape or delta.dtype != x.dtype:
-        raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
-    if delta.isnan().any():
-        raise ValueError("delta must hold numbers, got NaN")
-    return delta.clamp(*_bounds(x, _radius(epsilon, x), low, high))
-
-
-def eta_threshold(delta, gradient, epsilon):
-    """Return the smallest eta from which on only the sign of the gradient matters, as a float.
-
-    Clipping delta + eta * gradient to [-epsilon, epsilon] gives epsilon * sign(gradient) wherever the gradient
-    is not zero if and only if eta >= max_i (epsilon - s_i delta_i) / |g_i|, s = sign(g). delta, gradient: same
-    shape, |delta|_inf <= epsilon. A gradient of zeros gives 0. (Slide "FGSM: adversarial example".)
-    """
-    moved = gradient != 0
-    if not moved.any():
-        return 0.0
-    slope, start = gradient[moved], delta[moved]
-    return ((epsilon - slope.sign() * start) / slope.abs()).max().item()
-
-
-def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
-    """Return the last iterate of projected gradient ascent in the ball |delta|_inf <= epsilon.
-
-    gradient: a function delta -> tensor like delta. eta: step size. direction: "sign" moves by eta * sign(gradient),
-    "gradient" by eta * gradient. The slides' iteration, with the gradient taken at the current iterate and the
-    projection inside the loop. (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
-    """
-    check_choice("direction", direction, ("sign", "gradient"))
-    for _ in range(steps):
-        slope = gradient(delta)
-        delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)
-    return delta
-
-
-def _bounds(x, radius, low, high):
-    """Return lower <= delta <= upper: ball and box together, rounded inward so that x + delta stays in the box."""
-    lower, upper = low - x, high - x
-    if (low, high) != (0.0, 1.0):  # there x + (0 - x) is 0, and x + (1 - x) rounds to 1, for every x in the box
-        lower = torch.where(x + lower < low, lower.nextafter(torch.full_like(x, torch.inf)), lower)
-        upper = torch.where(x + upper > high, upper.nextafter(torch.full_like(x, -torch.inf)), upper)
-    return lower.clamp_(min=-radius), upper.clamp_(max=radius)
-
-
-def _radius(epsilon, x, name="epsilon"):
-    """Return epsilon as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
-    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu")
-    if exact.dim() and exact.shape != x.shape[:1]:
-        raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
-    if not ((exact >= 0) & (exact < torch.inf)).all():
-        raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}")
-    rounded = exact.to(x.dtype)
-    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded).to(x.device)
-    return rounded.view(-1, *[1] * (x.dim() - 1)) if exact.dim() else rounded
-
-
-def _norms(v):
-    """Return the Euclidean length of each sample, shaped to broadcast against v (n, ...).
-
-    In float64: in float32 the squares of a confident network's gradient vanish, and a million squares add up wrongly.
-    """
-    return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64).view(-1, *[1] * (v.dim() - 1))
-
-
-def _for_autograd(tensor):
-    return tensor.clone() if tensor.is_inference() else tensor  # autograd keeps no tensor that was made in inference mode
-
-
-def _generator(generator, x):
-    return generator if generator is not None else torch.Generator(x.device).manual_seed(0)
 
 
 # ---- gradient attacks in a ball ----------------------------------------------------------------------
@@ -149,10 +70,10 @@ def pgd(
     check_count("restarts", restarts)
     check_pixels(x, low, high)
     check_labels("y", y, x)
-    x, radius = x.detach(), _radius(epsilon, x)
-    rate = None if eta is None else _radius(eta, x, "eta")
-    lower, upper = _bounds(x, radius, low, high)
-    generator, highest = _generator(generator, x), int(y.max())
+    x, radius = x.detach(), radius_of(epsilon, x)
+    rate = None if eta is None else radius_of(eta, x, "eta")
+    lower, upper = bounds(x, radius, low, high)
+    generator, highest = fresh(generator, x), int(y.max())
     best = best_value = best_fools = None
 
     def objective(logits, rows):
@@ -193,16 +114,20 @@ def _scaled(gradient, direction, norm, unit):
     if direction == "sign" and norm == "linf":
         return gradient.sign_()
     if direction == "sign" or unit:
-        length = _norms(gradient) if norm == "l2" else gradient.flatten(1).abs().amax(1).view_as(_norms(gradient))
+        length = lengths(gradient) if norm == "l2" else gradient.flatten(1).abs().amax(1).view_as(lengths(gradient))
         return gradient.div_(torch.where(length > 0, length, torch.ones_like(length)))
     return gradient
 
 
 def _shrink(delta, radius):
     """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
-    length = _norms(delta)
+    length = lengths(delta)
     factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
     return delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
+
+
+def _for_autograd(tensor):
+    return tensor.clone() if tensor.is_inference() else tensor  # autograd keeps no tensor that was made in inference mode
 
 
 def _start(radius, lower, upper, norm, generator):
@@ -215,7 +140,7 @@ def _start(radius, lower, upper, norm, generator):
         return (lower + (upper - lower) * uniform(lower.shape)).clamp_(lower, upper)
     normal = torch.randn(lower.shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
     share = uniform((len(lower), *[1] * (lower.dim() - 1))) ** (1 / lower[0].numel())
-    return _shrink(normal.mul_(radius * share / _norms(normal)), radius).clamp_(lower, upper)
+    return _shrink(normal.mul_(radius * share / lengths(normal)), radius).clamp_(lower, upper)
 
 
 def _look(model, x, delta, objective, highest, *, slope):
@@ -256,13 +181,14 @@ def strongest(model, x, y, epsilon, *, generator=None):
 
     L-infinity, untargeted. Short runs that see different things: the log-odds from 0; the margins towards the three most
     likely wrong classes; the log-odds from elsewhere. Logits are brought to one scale first: saturated ones hide nothing.
+    Last, for the images that came nearest to a wrong class, ``square``, which no flat or misleading gradient stops.
     A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
     check_pixels(x)
     check_labels("y", y, x)
-    x, generator = x.detach(), _generator(generator, x)
-    radius = _radius(epsilon, x).expand(len(x), *[1] * (x.dim() - 1))
-    lower, upper = _bounds(x, radius, 0.0, 1.0)
+    x, generator = x.detach(), fresh(generator, x)
+    radius = radius_of(epsilon, x).expand(len(x), *[1] * (x.dim() - 1))
+    lower, upper = bounds(x, radius, 0.0, 1.0)
     with evaluation_mode(model, x):
         result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
         x, y = _for_autograd(x), _for_autograd(y)
@@ -271,19 +197,25 @@ def strongest(model, x, y, epsilon, *, generator=None):
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             parts = x[left], y[left], radius[left], lower[left], upper[left]
             start = _start(*parts[2:], "linf", generator) if run else torch.zeros_like(parts[0])
-            delta, fooled = _until_fooled(model, *parts, start, rank, steps, scale)
-            result[left[fooled]], left = delta[fooled], left[~fooled]
+            delta, fooled, margins = _until_fooled(model, *parts, start, rank, steps, scale)
+            result[left[fooled]], left, margins = delta[fooled], left[~fooled], margins[~fooled]
             if not len(left):
-                break
+                return result
+        if x.dim() == 4:
+            near = left[margins.argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
+            queries = math.ceil(QUERIES * len(left) / len(x))  # AutoAttack's time grows with the share that is left, too
+            delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
+            fooled = _look(model, x[near], delta, lambda logits, rows: logits[:, 0], int(y.max()), slope=False)[1] != y[near]
+            result[near[fooled]] = delta[fooled]
     return result
 
 
 def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
     """Climb the margin towards the wrong class of this rank (None: the log-odds); samples leave when they are fooled.
 
-    Returns for each sample the delta that fools, and whether there is one.
+    Returns for each sample the delta that fools, whether there is one, and the margin at the last delta where there is none.
     """
-    found, fooled = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool)
+    found, fooled, margins = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), x.new_zeros(len(x))
     left, highest, target = torch.arange(len(x), device=x.device), int(y.max()), y
     if rank is not None:
         with torch.no_grad():
@@ -296,13 +228,14 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
                 return -log_odds(scale * logits, y[rows])  # rises with the cross-entropy, but never saturates
             return (logits.gather(1, target[rows, None]) - logits.gather(1, y[rows, None]))[:, 0]
 
-        _, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
+        value, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
         fools = said != y
         found[left[fools]], fooled[left[fools]] = delta[fools], True
         if rank == step == 0:
             _warn_of_zeros(gradient, fools)
         if step == steps or fools.all():
-            return found, fooled
+            margins[left] = value
+            return found, fooled, margins
         if fools.any():
             parts = (x, y, radius, lower, upper, delta, target, gradient, left)
             x, y, radius, lower, upper, delta, target, gradient, left = (part[~fools] for part in parts)
@@ -328,7 +261,7 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
     check_pixels(x)
     check_labels("target", target, x)
     highest, shape = int(target.max()), x.shape
-    lower, upper = (bound.flatten(1) for bound in _bounds(x, torch.full_like(x[:1], torch.inf), 0.0, 1.0))
+    lower, upper = (bound.flatten(1) for bound in bounds(x, torch.full_like(x[:1], torch.inf), 0.0, 1.0))
 
     def objective(delta, c, kept):
         """Return value, gradient and whether the target is reached, for the samples kept."""
@@ -375,7 +308,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     check_pixels(x)
     check_labels("y", y, x)
     check_labels("target", y if target is None else target, x)
-    options = {"pixels": pixels, "population": population, "generator": _generator(generator, x)}
+    options = {"pixels": pixels, "population": population, "generator": fresh(generator, x)}
     result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
     for index, (image, label) in enumerate(zip(x.detach().split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
@@ -408,7 +341,7 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     check_square_images(x)
     check_count("pixels", pixels)
     check_count("population", population, least=4)
-    generator, (_, c, h, w), aim = _generator(generator, x), x.shape, y if target is None else target
+    generator, (_, c, h, w), aim = fresh(generator, x), x.shape, y if target is None else target
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
     known, seen = {}, []  # where the logits of each candidate stand, and the logits
@@ -469,8 +402,8 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     check_labels("y", y, x)
     check_square_images(x)
     n, c, h, w = x.shape
-    radius, generator = _radius(epsilon, x).expand(n, 1, 1, 1), _generator(generator, x)
-    lower, upper = _bounds(x, radius, 0.0, 1.0)
+    radius, generator = radius_of(epsilon, x).expand(n, 1, 1, 1), fresh(generator, x)
+    lower, upper = bounds(x, radius, 0.0, 1.0)
 
     def draw(high, shape):
         return torch.randint(high, shape, generator=generator, device=generator.device).to(x.device)

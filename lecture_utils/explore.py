@@ -112,22 +112,39 @@ class Explorer:
 
         most: of sliders with more positions together only some values are kept, the ends and the defaults among them.
         "sliders": label, texts of the values, start. "alts", "shown": for each position, the last slider moving fastest, its
-        text and the number of its picture. "pictures": [left, top, WebP as base64], transparent where nothing differs.
+        text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``.
         """
-        kept = thinned(list(self.controls.values()), most)
-        sliders, alts, pictures = [], [], {}
-        for (name, control), indices in zip(self.controls.items(), kept, strict=True):
-            texts = [control.text.format(control.values[i]) for i in indices]
-            start = indices.index(control.index(control.default))
-            sliders.append({"label": _label(name, control), "texts": texts, "start": start})
-        default = self._pixels({name: control.default for name, control in self.controls.items()})[0]
-        shown = []
-        for position in itertools.product(*kept):
-            values = [control.values[i] for control, i in zip(self.controls.values(), position, strict=True)]
-            pixels, alt = self._pixels(dict(zip(self.controls, values, strict=True)))
-            shown.append(pictures.setdefault(difference(pixels, default), len(pictures)))
-            alts.append(alt)
-        return {"sliders": sliders, "alts": alts, "shown": shown, "pictures": list(pictures)}
+        names, controls = list(self.controls), list(self.controls.values())
+        kept = thinned(controls, most)
+        starts = [indices.index(control.index(control.default)) for control, indices in zip(controls, kept, strict=True)]
+        long = max(range(len(kept)), key=lambda i: len(kept[i]))  # along this slider little changes from one picture to another
+
+        def drawn(position):
+            values = [control.values[indices[i]] for control, indices, i in zip(controls, kept, position, strict=True)]
+            return self._pixels(dict(zip(names, values, strict=True)))
+
+        default, numbers, found = drawn(starts)[0], {}, {}
+        for row in itertools.product(*[range(len(indices)) if i != long else [starts[i]] for i, indices in enumerate(kept)]):
+            anchor = drawn(row)[0]
+            below = numbers.setdefault(difference(anchor, default), len(numbers))
+            for i in range(len(kept[long])):
+                position = (*row[:long], i, *row[long + 1 :])
+                pixels, alt = drawn(position)
+                if np.count_nonzero(pixels != anchor) < np.count_nonzero(pixels != default):
+                    layers = [below, numbers.setdefault(difference(pixels, anchor), len(numbers))]
+                else:
+                    layers = [numbers.setdefault(difference(pixels, default), len(numbers))]
+                found[position] = layers, alt
+        places, pictures = sorted(found), list(numbers)
+        return {
+            "sliders": [
+                {"label": _label(name, one), "texts": [one.text.format(one.values[i]) for i in indices], "start": start}
+                for name, one, indices, start in zip(names, controls, kept, starts, strict=True)
+            ],
+            "alts": [found[place][1] for place in places],
+            "shown": [[number for number in found[place][0] if pictures[number]] for place in places],
+            "pictures": pictures,
+        }
 
     def _pixels(self, values):
         """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
@@ -164,9 +181,9 @@ def frames_name(png, alt):
 
 
 def thinned(controls, most):
-    """Return for each slider which of its values to keep, so that there are at most so many positions together (8 or more).
+    """Return for each slider which of its values to keep, so that there are at most so many positions together.
 
-    The kept ones are spread evenly; the ends and the default are among them.
+    The kept ones are spread evenly; the ends and the default are among them. most: at least 3 to the number of sliders.
     """
     counts = [len(control.values) for control in controls]
     while math.prod(counts) > most:
@@ -182,7 +199,7 @@ def thinned(controls, most):
 
 
 def difference(pixels, default):
-    """Return (left, top, WebP as base64) of the smallest box that holds all that differs, transparent elsewhere; None if nothing does."""
+    """Return the box that holds all that differs, transparent elsewhere, as (left, top, WebP as base64); None if nothing does."""
     differs = pixels != default
     box = Image.fromarray(differs).getbbox()
     if box is None:

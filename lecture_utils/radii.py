@@ -271,7 +271,8 @@ def _mixed_integer(W, b, a, x, y, bound, strict):
     high = np.concatenate([np.full(d + 1, bound), np.maximum(highest, 0.0), (highest > 0) & ~same])
     integer = np.concatenate([np.zeros(d + 1 + k), np.ones(k)])
     constraint = LinearConstraint(np.vstack(rows), -np.inf, np.concatenate(sides))
-    done = milp(cost, integrality=integer, bounds=Bounds(low, high), constraints=constraint)
+    quiet = {"presolve": False}  # on so small programs it takes longer, and prints a message of its own
+    done = milp(cost, integrality=integer, bounds=Bounds(low, high), constraints=constraint, options=quiet)
     if done.x is None:
         raise ArithmeticError(f"HiGHS found no solution: {done.message}")
     return done.x[:d]

@@ -10,6 +10,8 @@ growth      PGD against batch size, steps and image size
 exact       exact distances of two-layer networks against their width (bench_robustness.py)
 radii       section 2's curve of radii against d: training, bounds, closed form
 samplers    a network of width one million: time and memory of three samplers (bench_initialization.py)
+export      exported pages and slides: seconds, sizes, time of a slider's move (bench_export.py)
+training    seconds of adversarial training until a network is robust, for every way to train (bench_training.py)
 
 A section is a function that prints its table and returns what it measured and a list of ``target(...)``.
 """
@@ -28,8 +30,10 @@ from jupyter_client.manager import start_new_kernel
 from tqdm import tqdm
 
 import bench_attacks
+import bench_export
 import bench_initialization
 import bench_robustness
+import bench_training
 from lab import ROOT, Lab, notebook, run_all
 
 RESULT = ROOT / "build" / "bench.json"
@@ -190,7 +194,7 @@ def target(claim, value, limit):
 
 
 SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target) | bench_robustness.sections(target)
-SECTIONS |= bench_initialization.sections(target)
+SECTIONS |= bench_initialization.sections(target) | bench_training.sections(target) | bench_export.sections(target)
 
 
 def main():

@@ -10,6 +10,7 @@ lead to; without it, the git remote does. Every file holds all that it shows, an
 import argparse
 import base64
 import html
+import importlib.util
 import io
 import json
 import os
@@ -20,8 +21,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sphinx_revealjs
-from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -36,9 +35,10 @@ from mathml import font, lines, mathml
 
 ROOT = execute.ROOT
 TEMPLATES = Path(__file__).parent / "templates"
-REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+REVEAL = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
 EXERCISE = re.compile(r'^exercise\("([\d.]+)"\)\.check\(', flags=re.MULTILINE)
 TAGS = re.compile(r"<[^>]*>")
+JOINED = re.compile(r'<math display="inline">(?:(?!</math>).)*</math>[.,;:?!)]+', flags=re.DOTALL)  # no line begins with a comma
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Text(IPythonRenderer):
         if "On the slide" not in text:
             return super().block_quote(text)
         remark = f'<blockquote class="erratum">{text}</blockquote>\n'
-        self.section.errata.append((self.section.slides[-1], Markup(remark)))
+        self.section.errata.append((self.section.slides[-1], remark))
         return remark
 
     def block_math(self, body):
@@ -122,8 +122,8 @@ def read(path):
     section = Section(path.stem, execute.read(path))
     for number, cell in enumerate(section.notebook.cells, 1):
         if cell.cell_type == "markdown":
-            renderer = Text(section, cell, number)
-            cell.metadata.html = Markup(MarkdownWithMath(renderer=renderer).render(cell.source))
+            rendered = MarkdownWithMath(renderer=Text(section, cell, number)).render(cell.source)
+            cell.metadata.html = JOINED.sub(r'<span class="joined">\g<0></span>', rendered)
         elif cell.cell_type == "code":
             _render_code(section, cell, folder)
     for one, after in zip(section.slides, [*section.slides[1:], None], strict=True):
@@ -137,14 +137,15 @@ def read(path):
 def _render_code(section, cell, folder):
     tags = cell.metadata.get("tags", [])
     numbers = EXERCISE.findall(cell.source)
-    shown = [] if numbers else [output(one, section, folder) for one in cell.outputs]  # what a stub's check says helps nobody here
-    cell.metadata.html = Markup("\n".join(shown))
+    outputs = [] if numbers else cell.outputs  # what the check of a stub says helps nobody here
+    shown = [output(one, section, folder) for one in outputs]
+    cell.metadata.html = "\n".join(shown)
     cell.metadata.pictured = "<figure" in cell.metadata.html
-    cell.metadata.help = Markup("".join(map(help_with, numbers)))
+    cell.metadata.help = "".join(map(help_with, numbers))
     if "nbval-check-output" in tags:
         printed = "".join(one.get("text") or one.data.get("text/plain", "") for one in cell.outputs)
-        last = section.slides[-1] if section.slides else section.headings[0]
-        section.results.append((Heading(last.level, Markup(last.html), last.id, cell.id, 0), printed.strip()))
+        slide = section.slides[-1] if section.slides else section.headings[0]
+        section.results.append((slide, cell.id, printed.strip()))
 
 
 def output(one, section, folder):
@@ -156,7 +157,7 @@ def output(one, section, folder):
         frames = folder / frames_name(png, alt)
         if not frames.exists():
             return f'<figure class="still">{picture(png, alt)}</figure>'
-        section.frames[frames.stem] = Markup(frames.read_text(encoding="utf-8").replace("</", "<\\/"))
+        section.frames[frames.stem] = frames.read_text(encoding="utf-8").replace("</", "<\\/")
         return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
     return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
 
@@ -184,7 +185,7 @@ def explorer(name, sliders, png, alt):
             f'<output for="{own}">{value}</output></div>'
         )
     caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
-    inside = f'<div class="controls">{"".join(controls)}</div>{picture(png, alt)}{caption}'
+    inside = f'<div class="sliders">{"".join(controls)}</div>{picture(png, alt)}{caption}'
     return f'<figure class="explorer" id="{name}">{inside}</figure>'
 
 
@@ -200,19 +201,20 @@ def help_with(number):
     )
 
 
+def kind(cell):
+    return cell.metadata.get("slideshow", {}).get("slide_type")
+
+
 def notes(cells, first):
     """Return what a speaker wants to know at a slide: its notes, what the deck leaves out, the cells in the notebook."""
-    told = [cell.metadata.html for cell in cells if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
-    told += [
-        cell.metadata.html
-        for cell in cells
-        if cell.cell_type == "markdown" and cell.metadata.get("slideshow", {}).get("slide_type") == "skip" and "<h" not in cell.metadata.html
-    ]
+    told = []
     for cell in cells:
+        if kind(cell) == "notes" or (kind(cell) == "skip" and cell.cell_type == "markdown" and "<h" not in cell.metadata.html):
+            told.append(cell.metadata.html)
         labels = re.findall(r"<label[^>]*>(.*?)</label>", cell.metadata.html)
         if labels:
             told.append(f"<p>Sliders here: {', '.join(labels)}. Tab reaches them, Escape leaves them.</p>")
-    return Markup("\n".join([*told, f"<p>Cells {first} to {first + len(cells) - 1} of the notebook.</p>"]))
+    return "\n".join([*told, f"<p>Cells {first} to {first + len(cells) - 1} of the notebook.</p>"])
 
 
 class Template:
@@ -239,7 +241,7 @@ def styles(*names, text=""):
     light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
     code = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     face = f"@font-face {{ font-family: 'Lecture Math'; src: url(data:font/woff;base64,{font(text)}); }}\n"
-    return Markup(code + ours(*names) + face)
+    return code + ours(*names) + face
 
 
 def all_html(section):
@@ -253,47 +255,43 @@ def page(section, before, after):
         "section": section, "css": styles("base.css", "page.css", text=all_html(section)), "contents": contents(section),
         "links": [link(f"../slides/{section.name}.html", "Slides"), *section.links],
         "neighbours": [link(f"{one.name}.html", f"{word}: {one.title}") for word, one in neighbours if one],
-        "scripts": [Markup(ours("explorer.js", "page.js"))],
+        "scripts": [ours("explorer.js", "page.js")],
     }  # fmt: skip
     return Page(template_file="page.html.j2").from_notebook_node(section.notebook, resources)[0]
 
 
 def contents(section):
-    """Return the table of contents as HTML."""
-    items, inside = [], False
+    """Return the slides of a section, each with the headings below it."""
+    found = []
     for one in section.headings[1:]:
-        if one.level == 3 and not inside:
-            items.append("<ul>")
-        elif one.level == 2:
-            items.append("</ul></li>" if inside else "</li>" if items else "")
-        inside = one.level == 3
-        items.append(f'<li><a href="#{one.id}">{one.html}</a>' + ("</li>" if inside else ""))
-    items.append("</ul></li>" if inside else "</li>")
-    return Markup(f'<nav class="contents" aria-label="Contents"><details open><summary>Contents</summary><ul>{"".join(items)}</ul></details></nav>')
+        if one.level == 2:
+            found.append((one, []))
+        elif found:
+            found[-1][1].append(one)
+    return found
 
 
 def deck(section):
     """Return the slides of a section as HTML."""
     notebook = section.notebook.copy()
-    kinds = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in notebook.cells]
-    starts = [i for i, kind in enumerate(kinds) if kind in ("slide", "subslide")]
-    places = {one.cell: one.place for one in section.headings if one.level == 2}
-    for first, last in zip(starts, [*starts[1:], len(kinds)], strict=True):
+    starts = [i for i, cell in enumerate(notebook.cells) if kind(cell) in ("slide", "subslide")]
+    places = {one.cell: one.place for one in section.slides}
+    for first, last in zip(starts, [*starts[1:], len(notebook.cells)], strict=True):
         cell = notebook.cells[first]
         cell.metadata.notes = notes(notebook.cells[first:last], first + 1)
-        if kinds[first] == "slide":
+        if kind(cell) == "slide":
             cell.metadata.slide_id = places.get(cell.id)
-    reveal = Markup((REVEAL / "dist" / "reveal.css").read_text(encoding="utf-8"))
+    reveal = (REVEAL / "dist" / "reveal.css").read_text(encoding="utf-8")
     scripts = [(REVEAL / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")]
     resources = {
         "section": section, "css": reveal + styles("base.css", "deck.css", text=all_html(section)),
-        "scripts": [Markup(re.sub(r"</(script)", r"<\\/\1", one)) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
+        "scripts": [re.sub(r"</(script)", r"<\\/\1", one) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
     }  # fmt: skip
     return Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
 
 
 def link(target, text):
-    return Markup(f'<a href="{html.escape(target)}">{html.escape(text)}</a>')
+    return f'<a href="{html.escape(target)}">{html.escape(text)}</a>'
 
 
 def repository():
@@ -310,9 +308,9 @@ def repository():
 
 def links(name, place):
     """Return the links of a notebook: to download it, to run it, to its source."""
-    found = [Markup(f'<a href="{name}.ipynb" download>Notebook</a>')]
+    found = [f'<a href="{name}.ipynb" download>Notebook</a>']
     if not place:
-        return [*found, Markup("<span>Binder: once this is on GitHub</span>")]
+        return [*found, "<span>Binder: once this is on GitHub</span>"]
     path = f"notebooks/{name}.ipynb"
     binder = f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/{path}"
     return [*found, link(binder, "Run on Binder"), link(f"https://github.com/{place}/blob/HEAD/{path}", "GitHub")]
@@ -323,13 +321,12 @@ def index(sections, place):
     text = "".join(map(all_html, sections))
     trained = []
     for name, entry in networks.manifest().items():
-        attacked = f"{entry['robust accuracy']:.1%} at ε = {entry['epsilon']:g}" if "robust accuracy" in entry else "not trained for it"
+        robust = entry.get("robust accuracy")
+        attacked = f"{robust:.1%} at ε = {entry['epsilon']:g}" if robust else "not trained for it"
         trained.append((name, f"{entry['clean accuracy']:.1%}", attacked))
     template = Page(template_file="index.html.j2").environment.get_template("index.html.j2")
     where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
-    css, script = styles("base.css", "page.css", text=text), Markup(ours("page.js"))
-    for one in (heading for section in sections for heading in section.headings):
-        one.html = Markup(one.html)
+    css, script = styles("base.css", "page.css", text=text), ours("page.js")
     return template.render(sections=sections, networks=trained, place=where, css=css, script=script)
 
 

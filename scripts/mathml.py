@@ -6,19 +6,19 @@ know no other way), and the space around signs, bars, names of functions.
 
 import base64
 import html
+import importlib.util
 import io
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import ziamath
 from fontTools import subset, ttLib
 from latex2mathml.converter import convert
 
-FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"  # SIL Open Font License
+FONT = Path(importlib.util.find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"  # SIL Open Font License
 FUNCTIONS = {"argmax", "argmin", "cos", "det", "exp", "inf", "lim", "log", "max", "min", "sin", "sup"}
 LIMITS = {"argmax", "argmin", "inf", "lim", "max", "min", "sup"}  # take their subscript below in a displayed formula
-OPEN, CLOSE = {"(", "[", "{", "⟨"}, {")", "]", "}", "⟩", "!"}
+CLOSE = {")", "]", "}", "⟩", "!"}
 SPACELESS = {"/", "|", "‖", "∥"}
 LETTERS = {"∞", "⊤", "∃", "∀"}  # operators to latex2mathml, letters to TeX
 SMALL = {"mfrac", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable"}
@@ -82,8 +82,9 @@ def _rename(one):
 
 def _space(row):
     """Give signs their form, and the names of functions a thin space towards their neighbours."""
-    if len(row) == 1 and row[0].tag == "mo":
-        row[0].attrib |= {"lspace": "0", "rspace": "0"}  # a sign that the text speaks of
+    for end, side in ((row[:1], "lspace"), (row[-1:], "rspace")):
+        if end and end[0].tag == "mo" and end[0].text not in CLOSE:
+            end[0].set(side, "0")
     done = []
     for one in list(row):
         before = next((part for part in reversed(done) if part.tag != "mspace"), None)
@@ -134,7 +135,7 @@ def _narrow_roots(whole):
     variants, glyphs, metrics = whole["MATH"].table.MathVariants, whole["glyf"], whole["hmtx"]
     small = whole.getBestCmap()[0x221A]
     root = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(small)]
-    tall = {record.VariantGlyph for record in root.MathGlyphVariantRecord} | {part.glyph for part in root.GlyphAssembly.PartRecords}
+    tall = {one.VariantGlyph for one in root.MathGlyphVariantRecord} | {one.glyph for one in root.GlyphAssembly.PartRecords}
     width = metrics[small][0]
     for name in tall - {small}:
         glyph, (own, _) = glyphs[name], metrics[name]

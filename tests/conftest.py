@@ -16,17 +16,23 @@ import execute
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
 MOVES = """
+import base64
 import itertools
 import lecture_utils.explore
 
 def move(explorer):
-    frames = []
-    for values in itertools.product(*[(one.values[0], one.values[-1]) for one in explorer.controls.values()]):
+    frames, controls = [], explorer.controls.values()
+    corners = itertools.product(*[(one.values[0], one.values[-1]) for one in controls])
+    for values in [*corners, [one.default for one in controls]]:
         position = dict(zip(explorer.controls, values))
         assert explorer.move(**position).values == position
-        frames.append(explorer.frame(**position))
-    assert all(png and alt for png, alt in frames), "a picture without an alternative text"
-    assert len({alt for _, alt in frames}) > 1, f"the alternative text does not follow the sliders: {frames[0][1]}"
+        texts = [one.text.format(value) for one, value in zip(controls, values)]
+        frames.append((texts, *explorer.frame(**position)))
+    assert all(png and alt for _, png, alt in frames), "a picture without an alternative text"
+    assert len({alt for _, _, alt in frames}) > 1, f"the alternative text does not follow the sliders: {frames[0][2]}"
+    live = [(texts, base64.b64encode(png).decode(), alt) for texts, png, alt in frames]
+    name = lecture_utils.explore.frames_name(*frames[-1][1:])
+    display({"application/json": {"name": name, "frames": live}}, raw=True)
 
 shown = {id(one): one for one in [*globals().values(), *Out.values()] if isinstance(one, lecture_utils.explore.Explorer)}
 for explorer in shown.values():
@@ -97,7 +103,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     jobs = {}
     for path in NOTEBOOKS:
-        jobs[path, "plain"] = (run_notebook, path, folder / "plain")
+        jobs[path, "plain"] = (run_notebook, path, folder / "plain", "--frames")
         jobs[path, "twice"] = (run_notebook, twice(path, folder / path.name), folder / "twice")
         jobs[path, "nbval"] = (run_nbval, path)
         jobs[path, "seed 1"] = (run_notebook, path, folder / "seed", "-p", "seed", "1")

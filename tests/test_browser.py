@@ -110,3 +110,28 @@ def test_an_error_in_draw_is_shown_in_place_of_the_picture_until_the_next_good_v
         handle.press("ArrowRight")
         expect(picture).to_have_attribute("alt", "Grey: ε = 0.3, η = 0.1.", timeout=lab.PATIENCE)
         assert alert.count() == 0
+
+
+def test_in_a_live_slideshow_a_slider_moves_and_the_picture_changes(server):
+    """As the README says: Start Deck of jupyterlab-slideshow, in the command palette."""
+    pytest.importorskip("jupyterlab_slideshow", reason="needs jupyterlab-slideshow: pip install lecture-utils[site]")
+    stored = nbformat.read(server.folder / "small.ipynb", 4)
+    for cell, kind in zip(stored.cells, ("skip", "slide", "slide"), strict=True):
+        cell.metadata["slideshow"] = {"slide_type": kind}
+    nbformat.write(stored, server.folder / "deck.ipynb")
+    with server.open("deck.ipynb") as page:
+        lab.run_all(page)
+        page.keyboard.press("Control+Shift+C")
+        page.locator(".lm-CommandPalette-input").fill("Start Deck")
+        page.locator(".lm-CommandPalette-item", has_text="Start Deck").first.click()
+        page.wait_for_selector(".jp-Deck .jp-deck-mod-onscreen")
+        cell = page.locator(".jp-deck-mod-onscreen", has=page.locator(".noUi-handle")).first
+        picture = cell.locator("img")
+        source, alt = picture.get_attribute("src"), picture.get_attribute("alt")
+        assert picture.is_visible()
+        cell.locator(".noUi-handle").first.press("ArrowRight")
+        expect(picture).not_to_have_attribute("alt", alt, timeout=lab.PATIENCE)
+        assert picture.get_attribute("src") != source
+        assert not errors(page)
+        page.locator(".jp-Deck-Remote .jp-deck-mod-stop").click()  # the server keeps it for the next notebook
+        page.wait_for_selector(".jp-Deck", state="detached")

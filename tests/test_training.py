@@ -514,3 +514,21 @@ def test_a_collapse_is_the_first_fall_below_half_of_the_best():
     assert training.collapsed_at([0.1, 0.4, 0.3, 0.19, 0.5]) == 3
     assert training.collapsed_at([0.1, 0.4, 0.3, 0.2]) is None and training.collapsed_at([]) is None
     assert training.collapsed_at([0.5, 0.44], fall=0.9) == 1
+
+
+# ---- the shipped robust networks ---------------------------------------------------------------------
+
+
+def test_the_robust_networks_reach_their_figures():
+    goals = {"digits-robust": (0.15, 0.98, 0.73), "mnist-robust": (0.3, 0.985, 0.90)}
+    for name, (epsilon, clean, robust) in goals.items():
+        entry = networks.manifest()[name]
+        assert entry["epsilon"] == epsilon and entry["clean accuracy"] >= clean and entry["robust accuracy"] >= robust
+        assert entry["robust accuracy"] == min(entry["accuracy under attack"].values())
+
+
+def test_the_robust_accuracy_on_digits_is_the_one_in_the_manifest():
+    entry = networks.manifest()["digits-robust"]
+    strongest = functools.partial(attacks.strongest, epsilon=entry["epsilon"])
+    measured = training.accuracy(networks.load("digits-robust"), *data.load("digits", "test"), strongest)
+    assert measured == pytest.approx(entry["attacks.strongest, all test images"], abs=0.003)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from .. import attacks, linear, networks, training
+from .. import linear, networks, training
 from .engine import Exercise, Mistake
 from .inputs import normal, signs, tensor, uniform
 
@@ -217,19 +217,20 @@ TIES = Exercise(
 
 
 def after_one_step(answer, X, y, eps, alpha, steps):
-    """Run a training step on a fresh network with dropout; return its weights and whether it is in training mode."""
+    """Run a training step on a fresh network with dropout; return how the weights changed, and whether it is in training mode."""
     torch.manual_seed(5)
     layers = networks.Normalize([0.5], [0.3]), nn.Flatten(), nn.Linear(6, 12), nn.Tanh(), nn.Dropout(0.5), nn.Linear(12, 3)
     model = nn.Sequential(*layers).double().train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.5)  # left over from the batch before
-    before = nn.utils.parameters_to_vector(model.parameters()).clone()
+    parameters = list(model.parameters())[::-1]
+    before = nn.utils.parameters_to_vector(parameters).detach().clone()
     result = answer(model, optimizer, X, y, eps, alpha, steps)
-    after = nn.utils.parameters_to_vector(model.parameters())
-    if (result is None or result is ...) and torch.equal(before, after):
+    change = nn.utils.parameters_to_vector(parameters).detach() - before
+    if (result is None or result is ...) and not change.any():
         return None  # a stub
-    return after, float(model.training)
+    return change, float(model.training)
 
 
 def images(*rows):
@@ -240,8 +241,8 @@ def random_batch(generator):
     return uniform(generator, 4, 1, 2, 3), torch.randint(3, (4,), generator=generator), 0.2, 0.07, 5
 
 
-def ascended(model, X, y, eps, alpha, steps, gather):
-    """Return delta after sign steps; gather: with loss.backward(), which leaves gradients in the weights too."""
+def ascended(model, X, y, eps, alpha, steps, gather, box):
+    """Return delta after sign steps; gather: with loss.backward(), which leaves gradients in the weights too. box: of pixels."""
     delta = torch.zeros_like(X)
     for _ in range(steps):
         delta.requires_grad_()
@@ -249,20 +250,21 @@ def ascended(model, X, y, eps, alpha, steps, gather):
         if gather:
             loss.backward()
         gradient = delta.grad if gather else torch.autograd.grad(loss, delta)[0]
-        delta = attacks.project_linf(delta.detach() + alpha * gradient.sign(), X, eps)
+        delta = (delta.detach() + alpha * gradient.sign()).clamp(-eps, eps)
+        delta = (X + delta).clamp(0, 1) - X if box else delta
     return delta
 
 
 def stepped(
     model, optimizer, X, y, eps, alpha, steps, *, dropout=False, gather=False, zero="after", label=None, downhill=False,
-    update_mode=True, end_mode=True, moved=True, reduction="mean",
+    update_mode=True, end_mode=True, moved=True, reduction="mean", box=True,
 ):  # fmt: skip
     """Make a training step with one part of it exchanged."""
     if zero == "before":
         optimizer.zero_grad()
     model.train(dropout)
     aim = label(model(X)) if label else y
-    delta = ascended(model, X, aim, eps, -alpha if downhill else alpha, steps, gather)
+    delta = ascended(model, X, aim, eps, -alpha if downhill else alpha, steps, gather, box)
     if zero == "after":
         optimizer.zero_grad()
     model.train(update_mode)
@@ -292,7 +294,7 @@ ADV_TRAIN_STEP = Exercise(
     ),
     random=random_batch,
     run=after_one_step,
-    parts=("the weights after the step", "training mode (1: yes, 0: no)"),
+    parts=("change of the weights, last layer first", "training mode (1: yes, 0: no)"),
     hints=(
         "Two halves. First find δ: the model in eval mode, the weights untouched. Then train: train mode, gradients at zero, "
         "one step.",
@@ -306,7 +308,12 @@ ADV_TRAIN_STEP = Exercise(
             "The attack's backward passes have left gradients in the weights: zero_grad belongs after the attack as well.",
             {"zero": "before", "gather": True},
         ),
-        slip("Gradients of the batch before are still in the weights: zero_grad is missing.", {"zero": "never"}),
+        slip(
+            "Gradients of the batch before are still in the weights: zero_grad is missing.",
+            {"zero": "never"},
+            {"zero": "never", "gather": True},
+        ),
+        slip("X + δ leaves the pixel box: it must stay in [0, 1].", {"box": False}, {"box": False, "gather": True}),
         slip("Dropout is active during the attack, so each step attacks another network: model.eval() first.", {"dropout": True}),
         slip(
             "The attack starts from the predicted label; the risk asks for the loss at the true label y.",

@@ -29,9 +29,13 @@ const pack = section => {
         pages.at(-1).push(atom)
         used += atom.size
     }
+    const full = page => page.reduce((sum, one) => sum + one.size, 0)
+    for (let i = pages.length - 1; i > 0; i--) { // a page of a line or two goes to the page before, all a little smaller
+        if (full(pages[i]) < ROOM / 4 && full(pages[i - 1]) + full(pages[i]) < 1.15 * ROOM) pages[i - 1].push(...pages.splice(i, 1)[0])
+    }
     const emptied = section.querySelectorAll(":scope > .fragment")
     const notes = section.querySelector("aside.notes")
-    const title = section.parentElement.querySelector("h1, h2")?.textContent.trim()
+    const title = section.parentElement.querySelector("h1, h2")?.firstChild.textContent.trim()
     let after = section
     pages.forEach((page, number) => {
         const target = number ? document.createElement("section") : section
@@ -40,12 +44,16 @@ const pack = section => {
             after.after(target)
         }
         after = target
-        page.forEach(({block, part, size}, i) => {
+        page.forEach(({block, part}, i) => {
             target.append(block)
             block.append(part)
             if (i === 0) block.classList.remove("fragment") // a page never starts empty
-            if (size > ROOM) block.style.zoom = Math.max(ROOM / size, 0.5)
+            const zoom = ROOM / full(page)
+            if (zoom < 1) block.style.zoom = Math.max(zoom, 0.5)
         })
+        const free = ROOM - full(page)
+        const pictures = target.querySelectorAll(".picture")
+        if (pictures.length === 1) pictures[0].style.setProperty("--room", `${Math.min(Math.max(free, 0), 130)}px`)
         if (notes) target.append(number ? notes.cloneNode(true) : notes)
     })
     emptied.forEach(one => one.remove())
@@ -72,4 +80,5 @@ document.querySelectorAll("input").forEach(input => input.addEventListener("keyd
     }
     if (event.key === "Escape") input.blur()
 }))
+document.querySelectorAll("details.source > .highlight").forEach(one => one.tabIndex = 0) // it may scroll
 start()

@@ -1,4 +1,4 @@
-// Sliders over frames. Each position has a text, and a picture of what differs there from the default one.
+// Sliders over frames. Each position has a text, and pictures of what differs there from the default one, laid over it.
 for (const figure of document.querySelectorAll(".explorer")) {
     const inputs = [...figure.querySelectorAll("input")], outputs = [...figure.querySelectorAll("output")]
     const image = figure.querySelector("img"), caption = figure.querySelector("figcaption")
@@ -14,11 +14,10 @@ for (const figure of document.querySelectorAll(".explorer")) {
             outputs[i].value = sliders[i].texts[input.value]
             input.setAttribute("aria-valuetext", outputs[i].value)
         })
-        const picture = pictures[shown[position]]
-        if (picture) {
-            const part = new Image()
-            part.src = `data:image/webp;base64,${picture[2]}`
-            await Promise.all([part.decode(), image.complete || image.decode()])
+        const layers = shown[position].map(number => pictures[number])
+        if (layers.length) {
+            const parts = layers.map(([, , content]) => Object.assign(new Image(), {src: `data:image/webp;base64,${content}`}))
+            await Promise.all([image, ...parts].map(one => one.decode()))
             if (own !== newest) return // a later move has overtaken this one
             if (!canvas.isConnected) {
                 canvas.width = image.naturalWidth
@@ -28,11 +27,11 @@ for (const figure of document.querySelectorAll(".explorer")) {
             }
             const context = canvas.getContext("2d")
             context.drawImage(image, 0, 0)
-            context.drawImage(part, picture[0], picture[1])
+            parts.forEach((part, i) => context.drawImage(part, layers[i][0], layers[i][1]))
             canvas.setAttribute("aria-label", alts[position])
         }
-        image.hidden = Boolean(picture)
-        canvas.hidden = !picture
+        image.hidden = layers.length > 0
+        canvas.hidden = !image.hidden
         caption.textContent = alts[position]
         figure.dispatchEvent(new CustomEvent("shown", {detail: position}))
     }
@@ -42,7 +41,8 @@ for (const figure of document.querySelectorAll(".explorer")) {
     }
     const start = inputs.map(input => input.getAttribute("value"))
     let left = start
-    set(start) // a browser that reloads a page keeps where its inputs stood
+    inputs.forEach((input, i) => input.value = start[i]) // a browser that reloads a page keeps where they stood
+    ;(window.requestIdleCallback ?? setTimeout)(load)
     inputs.forEach(input => input.addEventListener("input", show))
     addEventListener("beforeprint", () => {
         left = inputs.map(input => input.value)

@@ -6,7 +6,7 @@ fold?.addEventListener("click", () => {
     fold.setAttribute("aria-pressed", String(!open))
 })
 if (matchMedia("(max-width: 75rem)").matches) document.querySelectorAll(".contents details").forEach(one => one.open = false)
-const scrolls = () => document.querySelectorAll(".formula, .wide").forEach(one => {
+const scrolls = () => document.querySelectorAll(".formula, .wide, .text :is(p, ul, ol)").forEach(one => {
     if (one.scrollWidth > one.clientWidth) one.tabIndex = 0
     else one.removeAttribute("tabindex")
 })

@@ -1,0 +1,83 @@
+"""What a perturbation may be: inside a ball, and inside the pixel box. And the slides' iteration in the ball.
+
+Everything holds to the last bit: |delta| <= epsilon and low <= x + delta <= high, in floating point.
+"""
+
+import torch
+
+from .checks import check_choice, check_pixels
+
+
+def project_linf(delta, x, epsilon, low=0.0, high=1.0):
+    """Return the point nearest to delta with |delta|_inf <= epsilon and low <= x + delta <= high.
+
+    delta, x: float tensors of one shape, x inside [low, high]. epsilon: float, or (n,) for x of shape (n, ...).
+    """
+    check_pixels(x, low, high)
+    if delta.shape != x.shape or delta.dtype != x.dtype:
+        raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
+    if delta.isnan().any():
+        raise ValueError("delta must hold numbers, got NaN")
+    return delta.clamp(*bounds(x, radius_of(epsilon, x), low, high))
+
+
+def eta_threshold(delta, gradient, epsilon):
+    """Return the smallest eta from which on only the sign of the gradient matters, as a float.
+
+    Clipping delta + eta * gradient to [-epsilon, epsilon] gives epsilon * sign(gradient) wherever the gradient
+    is not zero if and only if eta >= max_i (epsilon - s_i delta_i) / |g_i|, s = sign(g). delta, gradient: same
+    shape, |delta|_inf <= epsilon. A gradient of zeros gives 0. (Slide "FGSM: adversarial example".)
+    """
+    moved = gradient != 0
+    if not moved.any():
+        return 0.0
+    slope, start = gradient[moved], delta[moved]
+    return ((epsilon - slope.sign() * start) / slope.abs()).max().item()
+
+
+def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
+    """Return the last iterate of projected gradient ascent in the ball |delta|_inf <= epsilon.
+
+    gradient: a function delta -> tensor like delta. eta: step size. direction: "sign" moves by eta * sign(gradient),
+    "gradient" by eta * gradient. The slides' iteration, with the gradient taken at the current iterate and the
+    projection inside the loop. (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
+    """
+    check_choice("direction", direction, ("sign", "gradient"))
+    for _ in range(steps):
+        slope = gradient(delta)
+        delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)
+    return delta
+
+
+def bounds(x, radius, low, high):
+    """Return lower <= delta <= upper: ball and box together, rounded inward so that x + delta stays in the box."""
+    lower, upper = low - x, high - x
+    if (low, high) != (0.0, 1.0):  # there x + (0 - x) is 0, and x + (1 - x) rounds to 1, for every x in the box
+        lower = torch.where(x + lower < low, lower.nextafter(torch.full_like(x, torch.inf)), lower)
+        upper = torch.where(x + upper > high, upper.nextafter(torch.full_like(x, -torch.inf)), upper)
+    return lower.clamp_(min=-radius), upper.clamp_(max=radius)
+
+
+def radius_of(epsilon, x, name="epsilon"):
+    """Return epsilon as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
+    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu")
+    if exact.dim() and exact.shape != x.shape[:1]:
+        raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
+    if not ((exact >= 0) & (exact < torch.inf)).all():
+        raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}")
+    rounded = exact.to(x.dtype)
+    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded).to(x.device)
+    return rounded.view(-1, *[1] * (x.dim() - 1)) if exact.dim() else rounded
+
+
+def lengths(v):
+    """Return the Euclidean length of each sample, shaped to broadcast against v (n, ...).
+
+    In float64: in float32 the squares of a confident network's gradient vanish, and a million squares add up wrongly.
+    """
+    return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64).view(-1, *[1] * (v.dim() - 1))
+
+
+def fresh(generator, x):
+    """Return the generator, or a fresh one of seed 0 on x's device where it is None."""
+    return generator if generator is not None else torch.Generator(x.device).manual_seed(0)

@@ -1,0 +1,479 @@
+"""The exported pages and slides, opened from disk in a browser without a network; and how they are made."""
+
+import base64
+import html
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies
+from PIL import Image
+
+import conftest
+import execute
+import export
+import mathml
+from conftest import NOTEBOOKS
+from lecture_utils import plots
+from lecture_utils.explore import difference, explore, frames_name, slider, thinned
+
+lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.base")
+PAGES = [f"site/{path.stem}.html" for path in NOTEBOOKS]
+DECKS = [f"slides/{path.stem}.html" for path in NOTEBOOKS]
+each_document = pytest.mark.parametrize("name", ["site/index.html", *PAGES, *DECKS])
+each_page = pytest.mark.parametrize("name", PAGES)
+each_deck = pytest.mark.parametrize("name", DECKS)
+each_lecture = pytest.mark.parametrize("name", PAGES + DECKS)
+
+# Moves every slider of a page to all its values and back; returns each explorer's texts, wanted and shown, and its pictures.
+SWEEP = """async () => {
+    const found = {}
+    for (const figure of document.querySelectorAll(".explorer")) {
+        const {sliders, alts} = JSON.parse(document.getElementById(`${figure.id}-frames`).textContent)
+        const inputs = [...figure.querySelectorAll("input")], steps = []
+        for (const [i, input] of inputs.entries()) {
+            const start = input.value
+            for (const value of [...sliders[i].texts.keys(), start]) {
+                await new Promise(done => {
+                    figure.addEventListener("shown", done, {once: true})
+                    input.value = value
+                    input.dispatchEvent(new Event("input"))
+                })
+                const position = inputs.reduce((sum, one, k) => sum * sliders[k].texts.length + Number(one.value), 0)
+                const image = figure.querySelector(".picture > :not([hidden])"), canvas = document.createElement("canvas")
+                canvas.width = image.naturalWidth ?? image.width
+                canvas.height = image.naturalHeight ?? image.height
+                canvas.getContext("2d").drawImage(image, 0, 0)
+                const bytes = new Uint8Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)
+                const digest = new Uint32Array(await crypto.subtle.digest("SHA-256", bytes))[0]
+                steps.push({
+                    wanted: alts[position], picture: digest, label: input.ariaValueText, value: sliders[i].texts[value],
+                    texts: [image.getAttribute("alt") ?? image.ariaLabel, figure.querySelector("figcaption").textContent],
+                })
+            }
+        }
+        found[figure.id] = steps
+    }
+    return found
+}"""
+# Moves the sliders of one explorer to a position and returns the picture, as shown, as a PNG.
+MOVE = """async ([id, values]) => {
+    const figure = document.getElementById(id)
+    await new Promise(done => {
+        figure.addEventListener("shown", done, {once: true})
+        figure.querySelectorAll("input").forEach((input, i) => input.value = values[i])
+        figure.querySelector("input").dispatchEvent(new Event("input"))
+    })
+    const image = figure.querySelector(".picture > :not([hidden])"), canvas = document.createElement("canvas")
+    canvas.width = image.naturalWidth ?? image.width
+    canvas.height = image.naturalHeight ?? image.height
+    canvas.getContext("2d").drawImage(image, 0, 0)
+    return [canvas.toDataURL("image/png").split(",")[1], image.getAttribute("alt") ?? image.ariaLabel]
+}"""
+SHOW_ALL = """() => {
+    document.documentElement.classList.add("measuring")
+    document.querySelectorAll("section, .fragment").forEach(one => {
+        one.removeAttribute("hidden")
+        one.removeAttribute("aria-hidden")
+        one.classList.add("visible")
+    })
+    document.querySelectorAll("details").forEach(one => one.open = true)
+    // Thousands of words of code have a dozen colours, and formulas one: a few of each are enough, and take a tenth of the time.
+    const seen = new Set()
+    document.querySelectorAll(".highlight span").forEach(one => {
+        if (seen.has(one.className)) one.replaceWith(...one.childNodes)
+        seen.add(one.className)
+    })
+    document.querySelectorAll("math").forEach((one, i) => i < 5 || one.remove())
+}"""
+
+
+@pytest.fixture(scope="module")
+def built(runs, tmp_path_factory):
+    """The folder of the export of the suite's own runs, made without a remote; and what the export printed."""
+    folder = tmp_path_factory.mktemp("export")
+    for path in NOTEBOOKS:
+        status, printed, output = runs[path, "plain"].result()
+        assert status == 0, printed
+    status, printed = conftest.run(["scripts/export.py", "--executed", output.parent, "--output", folder])
+    assert status == 0, printed
+    return folder
+
+
+class Browser:
+    """Pages opened from disk, each once, in a browser that is offline; with what they asked for and complained of."""
+
+    def __init__(self, folder):
+        self.folder, self.playwright = folder, playwright.sync_playwright().start()
+        flags = [f"--{flag}" for flag in lab.FLAGS.split()]
+        self.chromium = self.playwright.chromium.launch(executable_path=lab.chromium(), args=flags)
+        self.pages = {}
+
+    def open(self, name, **options):
+        defaults = {"offline": True, "reduced_motion": "reduce", "viewport": {"width": 1280, "height": 720}}
+        page = self.chromium.new_context(**defaults | options).new_page()
+        page.asked, page.complaints = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: message.type in ("error", "warning") and page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto((self.folder / name).as_uri())
+        if name.startswith("slides/"):
+            page.wait_for_function("Reveal.isReady() && Reveal.getTotalSlides()")
+        return page
+
+    def shared(self, name):
+        """Return the page that the tests of one document share; each leaves the sliders at their start."""
+        if name not in self.pages:
+            self.pages[name] = self.open(name)
+        return self.pages[name]
+
+
+@pytest.fixture(scope="module")
+def browser(built):
+    if lab.chromium() is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    opened = Browser(built)
+    yield opened
+    opened.chromium.close()
+    opened.playwright.stop()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open a document for one test alone: ``opened(name, **options of a browser's context)``."""
+    pages = []
+
+    def open_page(name, **options):
+        pages.append(browser.open(name, **options))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+
+
+# In the browser
+
+
+@each_document
+def test_every_slider_shows_its_text_and_picture_without_a_request_or_a_complaint(name, browser):
+    page = browser.shared(name)
+    for figure, steps in page.evaluate(SWEEP).items():
+        for step in steps:
+            assert step["texts"] == [step["wanted"]] * 2, figure
+            assert step["label"] == step["value"] or step is steps[-1] or step["value"] is None, figure
+        assert len({step["picture"] for step in steps}) > 1, figure
+        assert len({step["wanted"] for step in steps}) > 1, figure
+        texts = {}
+        for step in steps:
+            assert texts.setdefault(step["wanted"], step["picture"]) == step["picture"], f"{figure}: one text, two pictures"
+    assert not page.complaints
+    assert not [url for url in page.asked if not url.startswith(("file:", "data:"))]
+
+
+@each_lecture
+def test_pictures_are_those_of_the_live_explorer_pixel_by_pixel(name, browser, runs):
+    source = next(path for path in NOTEBOOKS if path.stem == Path(name).stem)
+    live, page = live_frames(runs[source, "twice"].result()[2]), browser.shared(name)
+    here = {one.split("-frames")[0] for one in page.evaluate("[...document.querySelectorAll('.explorer')].map(one => one.id)")}
+    assert here == set(live) if name.startswith("site/") else here <= set(live)
+    for figure in here:
+        sliders = json.loads(page.locator(f"[id='{figure}-frames']").text_content())["sliders"]
+        assert len(live[figure]) >= 3
+        for texts, wanted, alt in live[figure]:
+            values = [one["texts"].index(text) for one, text in zip(sliders, texts, strict=True)]
+            shown, text = page.evaluate(MOVE, [figure, values])
+            assert text == alt
+            assert (pixels(shown) == pixels(wanted)).all(), f"{figure} at {texts}"
+
+
+@each_document
+def test_axe_finds_no_violation_in_light_and_dark(name, opened):
+    page = opened(name)
+    page.evaluate(SHOW_ALL)
+    page.evaluate(axe.AXE_SCRIPT)
+    reveals_own = [[".slide-number"], ["aside.controls"], [".progress"]]
+    for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):  # nothing else depends on the scheme
+        page.emulate_media(color_scheme=scheme)
+        run = "([exclude, options]) => axe.run({exclude}, {resultTypes: ['violations'], ...options})"
+        found = page.evaluate(run, [reveals_own, options])["violations"]
+        assert not [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found], scheme
+
+
+@each_document
+def test_every_picture_says_what_it_shows_and_every_slider_has_a_label(name, browser):
+    page = browser.shared(name)
+    alts = page.evaluate("[...document.images].map(one => one.alt)")
+    assert all(len(alt) > 10 for alt in alts)
+    labels = page.evaluate("[...document.querySelectorAll('input')].map(one => one.labels[0]?.textContent)")
+    assert all(labels)
+
+
+@each_document
+@pytest.mark.parametrize("width", [400, 1280, 1920])
+def test_nothing_is_wider_than_the_screen(name, width, browser):
+    page = browser.shared(name)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
+@each_page
+def test_the_print_has_the_default_pictures_and_no_sliders(name, opened):
+    page = opened(name)
+    page.evaluate(
+        """() => {
+            window.printed = []
+            addEventListener("beforeprint", () => document.querySelectorAll(".explorer").forEach(figure => {
+                const image = figure.querySelector("img")
+                printed.push([!image.hidden, image.alt, figure.querySelector("figcaption").textContent])
+            }))
+        }"""
+    )
+    texts = []
+    for figure in page.locator(".explorer").all():
+        caption = figure.locator("figcaption")
+        texts.append(caption.text_content())
+        figure.locator("input").first.press("ArrowRight" if figure.locator("input").first.input_value() == "0" else "ArrowLeft")
+        page.wait_for_timeout(50)
+    moved = page.locator("figcaption").all_text_contents()
+    assert all(a != b for a, b in zip(moved, texts, strict=True))
+    page.pdf()
+    assert page.evaluate("printed") == [[True, text, text] for text in texts]
+    page.wait_for_timeout(100)
+    assert page.locator("figcaption").all_text_contents() == moved
+    page.emulate_media(media="print")
+    assert not any(one.is_visible() for one in page.locator("input, nav").all())
+
+
+@each_deck
+def test_on_a_slider_the_arrows_move_it_and_a_clicker_moves_the_slides(name, opened):
+    page = opened(name)
+    figure = page.locator(".explorer").first
+    figure.evaluate("one => { const at = Reveal.getIndices(one.closest('section')); Reveal.slide(at.h, at.v, 99) }")
+    place, control = page.evaluate("JSON.stringify(Reveal.getIndices())"), figure.locator("input").first
+    before, caption = control.input_value(), figure.locator("figcaption").text_content()
+    control.press("ArrowLeft" if before != "0" else "ArrowRight")
+    playwright.expect(figure.locator("figcaption")).not_to_have_text(caption)
+    assert control.input_value() != before and page.evaluate("JSON.stringify(Reveal.getIndices())") == place
+    control.press("PageDown")
+    assert page.evaluate("JSON.stringify(Reveal.getIndices())") != place
+    page.keyboard.press("PageUp")
+    control.focus()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement === document.body") and not page.evaluate("Reveal.isOverview()")
+
+
+@each_deck
+def test_no_slide_is_taller_than_the_screen_and_each_has_its_notes(name, browser):
+    page = browser.shared(name)
+    slides = page.evaluate(
+        """() => Reveal.getSlides().map(one => {
+            const at = Reveal.getIndices(one)
+            Reveal.slide(at.h, at.v, 99)
+            const parts = [...one.children].filter(part => part.tagName !== "ASIDE"), top = one.getBoundingClientRect().top
+            const bottom = Math.max(...parts.map(part => part.getBoundingClientRect().bottom - top)) / Reveal.getScale()
+            return [bottom, one.querySelectorAll("aside.notes").length, parts.length]
+        })"""
+    )
+    page.evaluate("Reveal.slide(0)")
+    assert len(slides) >= 10
+    assert all(bottom <= 720 and count == 1 and parts for bottom, count, parts in slides), slides
+
+
+def test_the_speaker_sees_the_notes_of_the_slide(opened):
+    page = opened(DECKS[0])
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    playwright.expect(popup.value.locator(".speaker-controls-notes")).to_contain_text("of the notebook")
+    assert not page.complaints
+
+
+def test_without_reduced_motion_slides_fade_and_with_it_they_do_not(browser, opened):
+    assert browser.shared(DECKS[0]).evaluate("Reveal.getConfig().transition") == "none"
+    assert opened(DECKS[0], reduced_motion="no-preference").evaluate("Reveal.getConfig().transition") == "fade"
+
+
+def test_the_index_leads_to_every_slide_of_every_deck(browser):
+    page = browser.shared("site/index.html")
+    for deck in DECKS:
+        targets = page.locator(f"a[href^='../{deck}#/']").evaluate_all("all => all.map(one => one.hash)")
+        title = "document.getElementById(decodeURIComponent(one.slice(2)))?.querySelector('h2')?.textContent"
+        shown = browser.shared(deck).evaluate(f"hashes => hashes.map(one => {title})", targets)
+        assert targets and all(shown), deck
+
+
+# In the files
+
+
+@each_document
+def test_it_is_small_and_asks_for_nothing(name, built):
+    text = (built / name).read_text(encoding="utf-8")
+    assert len(text.encode()) < (8e6 if name.startswith("slides/") else 6e6)
+    markup = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r'(?:src|srcset|action)="(?!data:)[^"]*"|<link[^>]*>|@import|url\((?!data:)[^)]*\)', markup)
+
+
+@each_document
+def test_every_link_inside_the_site_leads_somewhere(name, built):
+    files = {path: path.read_text(encoding="utf-8") for path in built.rglob("*.html")}
+    markup = re.sub(r"<script.*?</script>", "", files[built / name], flags=re.DOTALL)
+    for target in re.findall(r'<a [^>]*href="([^"]*)"', markup):
+        place, _, part = html.unescape(target).partition("#")
+        path = (built / name).parent.joinpath(place).resolve() if place else built / name
+        assert place.startswith("https:") or path.exists(), target
+        assert not part or f'id="{part.lstrip("/")}"' in files[path], target
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_has_every_heading_erratum_and_solution_of_its_notebook(path, built):
+    page, index = ((built / "site" / name).read_text(encoding="utf-8") for name in (f"{path.stem}.html", "index.html"))
+    texts = [cell.source for cell in execute.read(path).cells if cell.cell_type == "markdown"]
+    headings = [line for text in texts for line in text.splitlines() if re.match("#+ ", line)]
+    assert len(re.findall("<h[123] id", page)) == len(headings)
+    slides = [line for line in headings if line.startswith("## ")]
+    assert len(re.findall(rf'href="{path.stem}.html#[^"]*">[^<]*(?:<math.*?</math>[^<]*)*</a></td><td>\d', index)) == len(slides)
+    errata = sum(text.count("> **On the slide.**") for text in texts)
+    assert page.count('<blockquote class="erratum">') == errata
+    exercises = [line for line in headings if re.match(r"### Exercise \d\.\d", line)]
+    assert page.count("<summary>Solution") == len(exercises) >= 6
+    assert '<details class="help">' in page and '<details class="help" open' not in page
+    assert (built / "site" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_index_has_every_erratum_and_every_checked_number(built):
+    index = (built / "site" / "index.html").read_text(encoding="utf-8")
+    cells = [cell for path in NOTEBOOKS for cell in execute.read(path).cells]
+    assert index.count('<blockquote class="erratum">') == sum(cell.source.count("> **On the slide.**") for cell in cells)
+    checked = [cell for cell in cells if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert checked and len(re.findall(r"<td><pre>[^<]*\d", index)) == len(checked)
+
+
+# How they are made
+
+
+def test_links_name_the_repository_and_without_one_they_are_plain(monkeypatch, tmp_path):
+    monkeypatch.setenv("LECTURE_REPOSITORY", "someone/lecture")
+    assert export.repository() == "someone/lecture"
+    binder = "https://mybinder.org/v2/gh/someone/lecture/HEAD?urlpath=lab/tree/notebooks/a.ipynb"
+    assert f'href="{binder}"' in "".join(export.links("a", "someone/lecture"))
+    monkeypatch.setenv("LECTURE_REPOSITORY", "https://github.com/someone/lecture")
+    with pytest.raises(execute.NotebookError, match="OWNER/NAME"):
+        export.repository()
+    monkeypatch.delenv("LECTURE_REPOSITORY")
+    monkeypatch.setattr(export, "ROOT", tmp_path)
+    git(tmp_path, "init", "--quiet")
+    assert export.repository() is None
+    assert "https:" not in "".join(export.links("a", None)) and "a.ipynb" in export.links("a", None)[0]
+    git(tmp_path, "remote", "add", "origin", "git@github.com:someone/lecture.git")
+    assert export.repository() == "someone/lecture"
+    git(tmp_path, "remote", "set-url", "origin", "https://github.com/someone/lecture")
+    assert export.repository() == "someone/lecture"
+
+
+def test_a_notebook_executed_without_frames_or_with_foreign_ones_is_refused(tmp_path, runs):
+    output = runs[NOTEBOOKS[0], "plain"].result()[2]
+    shutil.copy(output, tmp_path)
+    with pytest.raises(execute.NotebookError, match="--frames"):
+        export.read(tmp_path / output.name)
+    shutil.copytree(execute.frames_folder(output), execute.frames_folder(tmp_path / output.name))
+    (execute.frames_folder(tmp_path / output.name) / "0.json").write_text("{}")
+    with pytest.raises(execute.NotebookError, match="0.json"):
+        export.read(tmp_path / output.name)
+
+
+@given(strategies.lists(strategies.integers(1, 60), min_size=1, max_size=4), strategies.integers(81, 400), strategies.data())
+def test_few_of_many_positions_are_kept_with_ends_and_default(sizes, most, data):
+    controls = [slider(range(size), data.draw(strategies.integers(0, size - 1))) for size in sizes]
+    kept = thinned(controls, most)
+    assert math.prod(map(len, kept)) <= most
+    for control, indices in zip(controls, kept, strict=True):
+        assert indices == sorted(set(indices)) and {0, len(control.values) - 1, control.default} <= set(indices)
+    if math.prod(sizes) <= most:
+        assert [len(indices) for indices in kept] == sizes
+
+
+def test_what_differs_put_over_the_default_picture_is_the_picture():
+    panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+
+    def draw(height, shift):
+        return panel.update([0, 1], [[shift, height]], f"a line from {shift} to {height}")
+
+    made = explore(draw, height=slider([0.1, 0.5, 0.9], 0.5), shift=slider([0.2, 0.4], 0.2))
+    exported, default = json.loads(json.dumps(made.exported())), Image.open(io.BytesIO(made.frame()[0])).convert("RGBA")
+    positions = [(height, shift) for height in (0.1, 0.5, 0.9) for shift in (0.2, 0.4)]
+    assert exported["shown"][positions.index((0.5, 0.2))] == []
+    for (height, shift), alt, layers in zip(positions, exported["alts"], exported["shown"], strict=True):
+        png, text = made.frame(height=height, shift=shift)
+        assert alt == text
+        picture = default.copy()
+        for left, top, content in (exported["pictures"][number] for number in layers):
+            picture.alpha_composite(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA"), (left, top))
+        assert (np.asarray(picture) == np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))).all()
+    same = np.zeros((4, 5), np.uint32)
+    assert difference(same, same) is None
+
+
+def test_an_explorer_writes_its_frames_where_the_environment_says(monkeypatch, tmp_path):
+    panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+    made = explore(lambda y: panel.update([0, 1], [[0, y]], f"a line to {y}"), y=slider([0.1, 0.5], 0.1))
+    made._repr_mimebundle_()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("LECTURE_FRAMES", str(tmp_path))
+    made._repr_mimebundle_()
+    written = json.loads((tmp_path / frames_name(*made.frame())).read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(made.exported()))
+
+
+@pytest.mark.parametrize(
+    ("tex", "display", "parts"),
+    [
+        (r"\mathbb R^d", False, ["<mi>ℝ</mi>"]),
+        (r"\{-1, +1\}", False, ['<mo form="prefix">−</mo>', '<mo form="prefix">+</mo>']),
+        (r"x - 1", False, ["<mo>−</mo>"]),
+        (r"\max_{\delta} x", True, ["<munder><mi>max</mi>", '<mspace width="0.167em" /><mi>x</mi>']),
+        (r"\max_{\delta} x", False, ["<msub><mi>max</mi>"]),
+        (r"n \log n", False, ['<mi>n</mi><mspace width="0.167em" /><mi>log</mi><mspace width="0.167em" /><mi>n</mi>']),
+        (r"\log(n)", False, ["<mi>log</mi><mo"]),
+        (r"\mathrm{sign}(w)", False, ["<mi>sign</mi>"]),
+        (r"\Delta \sim \Phi", False, ['<mi mathvariant="normal">Δ</mi>', "<mo>∼</mo>"]),
+        (r"|x|/d", False, ['lspace="0"', 'rspace="0"']),
+        (r"10{,}000", False, ["<mn>,</mn>"]),
+    ],
+)
+def test_formulas_are_spaced_as_tex_does(tex, display, parts):
+    found = mathml.mathml(tex, display)
+    assert all(part in found for part in parts), found
+
+
+def test_a_formula_that_cannot_be_shown_is_refused():
+    with pytest.raises(ValueError, match="notacommand"):
+        mathml.mathml(r"x + \notacommand y")
+
+
+def test_a_wide_formula_is_cut_at_its_wide_spaces_only():
+    assert mathml.lines(r"a = b, \qquad \frac{c \qquad d}{e} \qquad") == ["a = b, ", r" \frac{c \qquad d}{e} "]
+    assert mathml.lines(r"\begin{cases} a \qquad b \end{cases}") == [r"\begin{cases} a \qquad b \end{cases}"]
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+def live_frames(path):
+    """Return {explorer: [(texts of its sliders, PNG as base64, alternative text)]}, from the cell that moves all sliders."""
+    outputs = [one for cell in conftest.code_cells(execute.read(path)) if cell.id == "moves" for one in cell.outputs]
+    found = [one.data["application/json"] for one in outputs if "application/json" in one.get("data", {})]
+    return {Path(one["name"]).stem: one["frames"] for one in found}
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
