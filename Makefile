@@ -15,6 +15,9 @@ lab: .venv/ready ## set up, open JupyterLab on the notebooks
 run: .venv/ready ## set up, execute the notebooks into build/executed: seconds, peak memory, cells, checks
 	$(PY) scripts/execute.py
 
+solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
+	$(PY) scripts/solve.py
+
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
 
@@ -41,4 +44,4 @@ clean: ## delete build/ and all caches (.venv stays)
 	$(PIP) '.[test,peers]'
 	@touch $@
 
-.PHONY: help lab run test bench checkpoints clean
+.PHONY: help lab run solutions test bench checkpoints clean

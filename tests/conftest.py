@@ -102,6 +102,7 @@ def runs(tmp_path_factory):
         jobs[path, "nbval"] = (run_nbval, path)
         jobs[path, "seed 1"] = (run_notebook, path, folder / "seed", "-p", "seed", "1")
         jobs[path, "quick True"] = (run_notebook, path, folder / "quick", "-p", "quick", "True")
+        jobs[path, "solved"] = (run, ["scripts/solve.py", path, "--output", folder / "solved"])
         if data_folder():
             jobs[path, "dataset mnist"] = (run_notebook, path, folder / "mnist", "-p", "dataset", "mnist")
     pool = ThreadPoolExecutor(max_workers=2)
