@@ -41,7 +41,7 @@ clean: ## delete build/ and all caches (.venv stays)
 	@touch $@
 
 .venv/ready-test: .venv/ready
-	$(PIP) '.[test,peers]'
+	$(PIP) '.[test,peers,grading,sweep]'
 	@touch $@
 
 .PHONY: help lab run solutions test bench checkpoints clean

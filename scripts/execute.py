@@ -68,7 +68,7 @@ def text(notebook):
 
 def check(notebook, parameters):
     """Raise NotebookError for a parameter that the notebook does not have, or of another type than its default."""
-    known = {name: _value(found["default"]) for name, found in papermill.inspect_notebook(notebook).items()}
+    known = {name: meaning(found["default"]) for name, found in papermill.inspect_notebook(notebook).items()}
     for name, value in parameters.items():
         if name not in known:
             raise NotebookError(f"the parameters are {', '.join(known) or 'none'}, got {name!r}")
@@ -77,7 +77,7 @@ def check(notebook, parameters):
             raise NotebookError(f"parameter {name} must be {expected.__name__} like {known[name]!r}, got {value!r}")
 
 
-def _value(word):
+def meaning(word):
     """Return what a word means in Python; a word that means nothing there is a text."""
     try:
         return ast.literal_eval(word)
@@ -186,7 +186,7 @@ def main():
     target.add_argument("--output", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     target.add_argument("--store", action="store_true")
     given = parser.parse_args()
-    parameters = {name: _value(value) for name, value in given.parameters}
+    parameters = {name: meaning(value) for name, value in given.parameters}
     if given.store and (parameters or given.frames):
         parser.error("--store keeps the results of the default parameters and nothing else, so it takes no -p and no --frames")
     paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
