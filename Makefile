@@ -21,6 +21,9 @@ solutions: .venv/ready ## set up, solve every exercise and execute the notebooks
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
 
+links: .venv/ready ## put links to Binder and to the site into README.md, as the git remote says
+	$(PY) scripts/links.py
+
 bench: .venv/ready-test ## measure the sliders in JupyterLab, and the attacks beside their peers
 	$(PY) scripts/bench.py
 
@@ -44,4 +47,4 @@ clean: ## delete build/ and all caches (.venv stays)
 	$(PIP) '.[test,peers,grading,sweep]'
 	@touch $@
 
-.PHONY: help lab run solutions test bench checkpoints clean
+.PHONY: help lab run solutions links test bench checkpoints clean
