@@ -151,7 +151,9 @@ def figure(rows, points):
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for point, number, value in rows if several else []:
         found[number][point[several[0]]].append(value)
-    changing = [number for number, at in found.items() if len(set(itertools.chain(*at.values()))) > 1][:PANELS]
+    measured = {number for point, number, value in rows if value not in point.values()}  # the others repeat a parameter
+    changing = [number for number, at in found.items() if number in measured and len(set(itertools.chain(*at.values()))) > 1]
+    changing = changing[:PANELS]
     if not changing:
         return None
     from lecture_utils import plots  # here: the workers, which draw nothing, import this file

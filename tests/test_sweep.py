@@ -184,6 +184,7 @@ def test_the_figure_shows_what_changes(tmp_path):
     points = sweep.grid(["epsilon=0.2,0.1", "seed=0,1"])
     rows = [(one, sweep.Number("a", 1, "# of #", 1), 10 * one["epsilon"] + one["seed"]) for one in points]
     rows += [(one, sweep.Number("a", 1, "# of #", 2), 5.0) for one in points]
+    rows += [(one, sweep.Number("a", 2, "seed #", 1), float(one["seed"])) for one in points]
     axes = [axes for axes in sweep.figure(rows, points).axes if axes.lines]
     assert [one.get_title() for one in axes] == ["■ of #"] and axes[0].get_xlabel() == "epsilon"
     assert axes[0].lines[0].get_xydata().tolist() == [[0.1, 1.5], [0.2, 2.5]]
