@@ -15,11 +15,11 @@ lab: .venv/ready ## set up, open JupyterLab on the notebooks
 run: .venv/ready ## set up, execute the notebooks into build/executed: seconds, peak memory, cells, checks
 	$(PY) scripts/execute.py
 
-solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
-	$(PY) scripts/solve.py
-
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
+
+solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
+	$(PY) scripts/solve.py
 
 links: .venv/ready ## put links to Binder and to the site into README.md, as the git remote says
 	$(PY) scripts/links.py

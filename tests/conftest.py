@@ -112,11 +112,11 @@ def runs(tmp_path_factory):
     """All runs of all notebooks, two at a time: ``runs[path, name].result()`` is what ``run_...`` returned."""
     folder = tmp_path_factory.mktemp("runs")
     jobs = {}
-    for number, path in enumerate(NOTEBOOKS):
-        on_binder = functools.partial(run_notebook, limits=binder(number))
+    for path in NOTEBOOKS:
         jobs[path, "plain"] = (run_notebook, path, folder / "plain")
         jobs[path, "twice"] = (run_notebook, twice(path, folder / path.name), folder / "twice")
         jobs[path, "nbval"] = (run_nbval, path)
+        on_binder = functools.partial(run_notebook, limits=binder(NOTEBOOKS.index(path)))
         jobs[path, "seed 1"] = (on_binder, path, folder / "seed", "-p", "seed", "1")
         jobs[path, "quick True"] = (run_notebook, path, folder / "quick", "-p", "quick", "True")
         jobs[path, "solved"] = (run, ["scripts/solve.py", path, "--output", folder / "solved"])
