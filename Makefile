@@ -29,6 +29,12 @@ build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest
 
+solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
+	$(PY) scripts/solve.py
+
+links: .venv/ready ## put links to Binder and to the site into README.md, as the git remote says
+	$(PY) scripts/links.py
+
 bench: .venv/ready-test ## measure the sliders in JupyterLab, and the attacks beside their peers
 	$(PY) scripts/bench.py
 
@@ -49,7 +55,7 @@ clean: ## delete build/ and all caches (.venv stays)
 	@touch $@
 
 .venv/ready-test: .venv/ready
-	$(PIP) '.[test,peers]'
+	$(PIP) '.[test,peers,grading,sweep]'
 	@touch $@
 
-.PHONY: help lab run site slides test bench checkpoints clean
+.PHONY: help lab run site slides solutions links test bench checkpoints clean

@@ -11,6 +11,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -68,7 +69,7 @@ def text(notebook):
 
 def check(notebook, parameters):
     """Raise NotebookError for a parameter that the notebook does not have, or of another type than its default."""
-    known = {name: _value(found["default"]) for name, found in papermill.inspect_notebook(notebook).items()}
+    known = {name: meaning(found["default"]) for name, found in papermill.inspect_notebook(notebook).items()}
     for name, value in parameters.items():
         if name not in known:
             raise NotebookError(f"the parameters are {', '.join(known) or 'none'}, got {name!r}")
@@ -77,7 +78,7 @@ def check(notebook, parameters):
             raise NotebookError(f"parameter {name} must be {expected.__name__} like {known[name]!r}, got {value!r}")
 
 
-def _value(word):
+def meaning(word):
     """Return what a word means in Python; a word that means nothing there is a text."""
     try:
         return ast.literal_eval(word)
@@ -122,7 +123,7 @@ def hidden_errors(notebook):
 
 
 def normalise(notebook):
-    """Drop what differs between two executions: times, versions, widgets (their pictures stay)."""
+    """Drop what differs between two executions: times, versions, widgets (their pictures stay); mark what nbgrader grades."""
     notebook = nbformat.from_dict(notebook)
     for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
@@ -139,7 +140,25 @@ def normalise(notebook):
                 if output.get("data", {}).pop(VIEW, None) and "image/png" not in output.data:
                     output.data.clear()
             cell.outputs = merged([one for one in cell.outputs if one.get("data", True)])
+    mark(notebook.cells)
     return notebook
+
+
+def mark(cells):
+    """Tell nbgrader which cells are answers, and that the check after one is locked and worth a point."""
+    answer = None
+    for cell in cells:
+        tags, number = cell.metadata.get("tags", []), re.search(r'^exercise\("([\d.]+)"\)\.check\(', cell.source, re.MULTILINE)
+        if "exercise" in tags:
+            answer = cell
+        elif "check" in tags and number and answer:
+            name = number[1].replace(".", "-")
+            ours = {"schema_version": 3, "task": False, "grade": False, "solution": True, "locked": False}
+            kept = answer.metadata.get("nbgrader", {}), cell.metadata.get("nbgrader", {})  # a course's own points, checksums
+            answer.metadata.nbgrader = ours | {"grade_id": f"answer-{name}"} | kept[0]
+            ours |= {"grade": True, "solution": False, "locked": True, "points": 1}
+            cell.metadata.nbgrader = ours | {"grade_id": f"exercise-{name}"} | kept[1]
+            answer = None
 
 
 def merged(outputs):
@@ -186,7 +205,7 @@ def main():
     target.add_argument("--output", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     target.add_argument("--store", action="store_true")
     given = parser.parse_args()
-    parameters = {name: _value(value) for name, value in given.parameters}
+    parameters = {name: meaning(value) for name, value in given.parameters}
     if given.store and (parameters or given.frames):
         parser.error("--store keeps the results of the default parameters and nothing else, so it takes no -p and no --frames")
     paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))

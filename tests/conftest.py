@@ -1,7 +1,9 @@
 """What the tests of the notebooks share: the notebooks, and every way to run one, each run once and two at a time."""
 
+import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -52,20 +54,34 @@ def data_folder():
     return next((one.resolve() for one in places if (one / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists()), None)
 
 
-def run(command, threads=1):
-    """Run Python with arguments in the repository's root; on one thread, since two notebooks run at a time."""
+def run(command, threads=1, limits=()):
+    """Run Python with arguments in the repository's root; on one thread, since two notebooks run at a time.
+
+    limits: a command that runs another one under limits.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTEST_ADDOPTS": "", "NO_COLOR": "1"}
     if folder := data_folder():
         environment["LECTURE_DATA"] = str(folder)
     done = subprocess.run(
-        [sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=590
+        [*limits, sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=590
     )
     return done.returncode, done.stdout + done.stderr
 
 
-def run_notebook(source, output, *parameters):
+def run_notebook(source, output, *parameters, limits=()):
     """Execute a notebook; return the exit status, what was printed, and the path of the result."""
-    return *run(["scripts/execute.py", source, "--output", output, *parameters]), output / source.name
+    return *run(["scripts/execute.py", source, "--output", output, *parameters], limits=limits), output / source.name
+
+
+def binder(number):
+    """Return what runs a command on one core, one of this machine's, and in 2 GB. Nothing where there are no such programs.
+
+    The limit is on data: torch reserves more addresses than it ever uses.
+    """
+    if not (shutil.which("taskset") and shutil.which("prlimit")):
+        return ()
+    cores = sorted(os.sched_getaffinity(0))
+    return "taskset", "--cpu-list", str(cores[number % len(cores)]), "prlimit", "--data=2000000000"
 
 
 def run_nbval(source):
@@ -106,8 +122,10 @@ def runs(tmp_path_factory):
         jobs[path, "plain"] = (run_notebook, path, folder / "plain", "--frames")
         jobs[path, "twice"] = (run_notebook, twice(path, folder / path.name), folder / "twice")
         jobs[path, "nbval"] = (run_nbval, path)
-        jobs[path, "seed 1"] = (run_notebook, path, folder / "seed", "-p", "seed", "1")
+        on_binder = functools.partial(run_notebook, limits=binder(NOTEBOOKS.index(path)))
+        jobs[path, "seed 1"] = (on_binder, path, folder / "seed", "-p", "seed", "1")
         jobs[path, "quick True"] = (run_notebook, path, folder / "quick", "-p", "quick", "True")
+        jobs[path, "solved"] = (run, ["scripts/solve.py", path, "--output", folder / "solved"])
         if data_folder():
             jobs[path, "dataset mnist"] = (run_notebook, path, folder / "mnist", "-p", "dataset", "mnist")
     pool = ThreadPoolExecutor(max_workers=2)

@@ -197,7 +197,10 @@ def test_the_global_random_state_is_left_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize(("name", "value"), [("LECTURE_CHECK", "strict"), ("NBGRADER_EXECUTION", "autograde")])
+STRICT = [("LECTURE_CHECK", "strict"), ("NBGRADER_EXECUTION", "autograde"), ("NBGRADER_EXECUTION", "validate")]
+
+
+@pytest.mark.parametrize(("name", "value"), STRICT)
 def test_grading_raises_for_anything_but_correct(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert exercise("1.4").check(training.worst_margin_linear).passed

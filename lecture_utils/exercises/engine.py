@@ -116,8 +116,8 @@ class Exercise:
     def check(self, answer):
         """Return Feedback on an answer, a function like the reference.
 
-        Never raises and never hangs; but where LECTURE_CHECK=strict or NBGRADER_EXECUTION=autograde is set in the
-        environment, anything but "correct" raises AssertionError.
+        Never raises and never hangs; but where LECTURE_CHECK=strict is set in the environment, and where nbgrader
+        autogrades or validates, anything but "correct" raises AssertionError.
         """
         try:
             status, message = "correct", self._examine(answer)
@@ -125,7 +125,7 @@ class Exercise:
             status, message = stop.args
         feedback = Feedback(f"Exercise {self.number}, {self.title}", status, message)
         if not feedback.passed and (
-            os.environ.get("LECTURE_CHECK") == "strict" or os.environ.get("NBGRADER_EXECUTION") == "autograde"
+            os.environ.get("LECTURE_CHECK") == "strict" or os.environ.get("NBGRADER_EXECUTION") in ("autograde", "validate")
         ):
             raise AssertionError(repr(feedback))
         return feedback

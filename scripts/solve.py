@@ -1,0 +1,74 @@
+"""Solve the exercises of notebooks with the library's own functions, and execute what comes out.
+
+    python scripts/solve.py [NOTEBOOK ...] [--output DIR]
+
+All of notebooks/ without a name, into build/solutions/. A check that does not say "correct" stops the notebook:
+a solution that is written shows that every exercise can be solved where it stands.
+"""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+import execute
+from lecture_utils.exercises import exercise
+
+CORRECT = "✓ correct"
+
+
+def exercises(notebook):
+    """Return the exercises of a notebook in its order: (number, answer cell, check cell)."""
+    answers, checks = ([cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])] for tag in ("exercise", "check"))
+    numbers = [re.findall(r'^exercise\("([\d.]+)"\)\.check\(', cell.source, flags=re.MULTILINE) for cell in checks]
+    if len(answers) != len(checks) or any(len(found) != 1 for found in numbers):
+        raise execute.NotebookError(f"every answer cell needs a check cell: {len(answers)} answers, checks of {numbers}")
+    return [(number, *cells) for (number,), *cells in zip(numbers, answers, checks, strict=True)]
+
+
+def answer(number, stub):
+    """Return the code that takes a stub's place: an import of the library's function under the stub's name."""
+    reference = exercise(number).reference
+    (name,) = re.findall(r"^def (\w+)", stub, flags=re.MULTILINE)
+    alias = "" if name == reference.__name__ else f" as {name}"
+    return f"from {reference.__module__} import {reference.__name__}{alias}"
+
+
+def solve(notebook):
+    """Write the answers into a notebook, and below each check a cell that shows the function and the written part."""
+    for number, stub, check in exercises(notebook):
+        stub.source = answer(number, stub.source)
+        shown = nbformat.v4.new_code_cell(f'exercise("{number}").solution()', id=f"{check.id}-solution")
+        notebook.cells.insert(notebook.cells.index(check) + 1, shown)
+    return notebook
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
+    parser.add_argument("--output", type=Path, default=execute.ROOT / "build" / "solutions", metavar="DIR")
+    given = parser.parse_args()
+    os.environ["LECTURE_CHECK"] = "strict"
+    failures = []
+    for path in given.notebooks or sorted(execute.NOTEBOOKS.glob("*.ipynb")):
+        goal = given.output / path.name
+        goal.unlink(missing_ok=True)  # an old result must not look like this one's
+        try:
+            done = execute.execute(solve(execute.read(path)))
+            silent = [number for number, _, check in exercises(done) if CORRECT not in str(check.outputs)]
+            if silent:
+                raise execute.NotebookError(f"no {CORRECT!r} below the checks of {', '.join(silent)}")
+            execute.write(done, goal)
+            print(f"{path.stem}: {len(exercises(done))} exercises solved, every check correct", flush=True)
+        except execute.NotebookError as error:
+            failures.append(f"{path}: {error}")
+            print(f"{path.stem}: FAILED", flush=True)
+    if failures:
+        sys.exit("\n\n".join(failures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Binder builds what it should, its machine is large enough, and README leads there."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import conftest
+import links
+from conftest import NOTEBOOKS, ROOT
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+needs_limits = pytest.mark.skipif(not conftest.binder(0), reason="no taskset or prlimit on this machine")
+
+
+def test_repo2docker_builds_from_environment_yml_with_the_projects_python():
+    start = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."]
+    done = subprocess.run(start, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    dockerfile = done.stdout + done.stderr
+    assert done.returncode == 0, dockerfile
+    (python,) = [
+        one for one in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] if one.startswith("python")
+    ]
+    version = python.split("=")[1]
+    assert f"environment-2epy-2d{version.replace('.', '-2e')}-2d" in dockerfile  # the base environment, name escaped
+    assert 'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"' in dockerfile
+    assert "RUN ./postBuild" in dockerfile and "requirements.txt" not in dockerfile
+
+
+@pytest.mark.parametrize(("pip", "python", "status"), [(0, 0, 0), (0, 1, 0), (1, 0, 1)])
+def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip, python, status, tmp_path):
+    log = tmp_path / "log"
+    for name, result in {"pip": pip, "python": python}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\nexit {result}\n')
+        (tmp_path / name).chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(["./postBuild"], cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    first, *fetched = log.read_text().splitlines()
+    assert first == "pip install --no-deps --editable ." and (done.returncode != 0) == status
+    assert len(fetched) == (0 if pip else 3) and done.stdout.count("is not here") == (3 if python else 0)
+
+
+@needs_limits
+@each_notebook
+def test_one_core_and_two_gigabytes_are_enough(path, runs):
+    status, printed, _ = runs[path, "seed 1"].result()
+    assert status == 0, printed
+    megabytes = float(printed.splitlines()[-1].split()[2])
+    assert megabytes < 1200
+
+
+@needs_limits
+def test_the_limits_hold():
+    allocate = "import os, numpy; numpy.ones(int({size})); print(len(os.sched_getaffinity(0)))"
+    assert conftest.run(["-c", allocate.format(size=1e6)], limits=conftest.binder(0)) == (0, "1\n")
+    status, printed = conftest.run(["-c", allocate.format(size=3e8)], limits=conftest.binder(0))
+    assert status != 0 and "Unable to allocate" in printed
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://github.com/Owner/some-repo.git", "https://token@github.com/Owner/some-repo", "git@github.com:Owner/some-repo.git",
+     "ssh://git@github.com/Owner/some-repo.git\n"],
+)  # fmt: skip
+def test_a_remote_on_github_is_understood_however_written(url):
+    assert links.repository(url) == ("Owner", "some-repo")
+
+
+@pytest.mark.parametrize("url", ["", "/srv/git/repo", "https://gitlab.com/a/b.git", "https://github.com.example.org/a/b"])
+def test_any_other_remote_gives_plain_text(url):
+    assert links.repository(url) is None and "http" not in links.links(None, NOTEBOOKS)
+
+
+def test_readme_gets_a_badge_for_each_notebook_and_loses_them_with_the_remote():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = links.filled(readme, links.links(("Owner", "repo"), NOTEBOOKS))
+    for path in NOTEBOOKS:
+        assert linked.count(f"](https://mybinder.org/v2/gh/Owner/repo/HEAD?urlpath=lab/tree/notebooks/{path.name})") == 1
+    assert linked.count(links.BADGE) == len(NOTEBOOKS) and "https://owner.github.io/repo/" in linked
+    assert links.filled(linked, links.PLAIN) == links.filled(readme, links.PLAIN)
+    with pytest.raises(ValueError, match="two marks"):
+        links.filled("no marks", "")
+
+
+def test_readme_says_what_the_remote_says():
+    """As stored: plain text, or the links of a remote, made for the notebooks that are here."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    place = links.repository(links.remote("origin"))
+    assert readme in (links.filled(readme, links.links(one, NOTEBOOKS)) for one in (None, place))
