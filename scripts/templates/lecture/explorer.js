@@ -27,7 +27,7 @@ for (const figure of document.querySelectorAll(".explorer")) {
             }
             const context = canvas.getContext("2d")
             context.drawImage(image, 0, 0)
-            parts.slice(-1).forEach((part, i) => context.drawImage(part, layers[i][0], layers[i][1]))
+            parts.forEach((part, i) => context.drawImage(part, layers[i][0], layers[i][1]))
             canvas.setAttribute("aria-label", alts[position])
         }
         image.hidden = layers.length > 0
