@@ -322,7 +322,8 @@ def store(results, readme):
     before, after = text[: text.index("<!-- attacks -->")], text[text.index("<!-- end -->") :]
     picture, page = readme.with_name(".attacks.png"), readme.with_name(".README.md")
     figure(results["attacks"]["measured"]).savefig(picture)
-    page.write_text(f"{before}<!-- attacks -->\n{tables}\n{after}", encoding="utf-8")
+    seen = "![Cost of each attack as a multiple of the floor, ours and its peers': the numbers of the table below](attacks.png)"
+    page.write_text(f"{before}<!-- attacks -->\n{seen}\n\n{tables}\n{after}", encoding="utf-8")
     os.replace(picture, readme.with_name("attacks.png"))
     os.replace(page, readme)
 
