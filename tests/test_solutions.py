@@ -46,7 +46,7 @@ def test_the_notebooks_have_every_exercise_once():
 
 def test_an_answer_has_the_name_that_the_task_gives_it():
     assert solve.answer("1.1", STUB) == "from lecture_utils.losses import cross_entropy"
-    assert solve.answer("1.5", "def pgd(...): ...") == "from lecture_utils.attacks import projected_ascent as pgd"
+    assert solve.answer("1.5", "def pgd(...): ...") == "from lecture_utils.ball import projected_ascent as pgd"
 
 
 @pytest.mark.parametrize(
