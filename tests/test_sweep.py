@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import functools
 import os
 import signal
 import subprocess
@@ -120,7 +121,9 @@ def test_a_point_that_fails_is_tried_again_then_reported_and_stops_no_other(sour
 def test_a_sweep_that_is_stopped_goes_on_elsewhere_and_a_changed_notebook_starts_afresh(source, scheduler):
     given = ("--param", "epsilon=0.1,0.2,0.3", "--param", "seconds=1.0")
     first = command(source, *given, "--scheduler", scheduler)
-    process = subprocess.Popen(first, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    listens = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs do not
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": listens}
+    process = subprocess.Popen(first, cwd=ROOT, **piped)
     wait(lambda: kept(source))
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
