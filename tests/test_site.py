@@ -78,8 +78,14 @@ MOVE = """async ([id, values]) => {
     canvas.getContext("2d").drawImage(image, 0, 0)
     return [canvas.toDataURL("image/png").split(",")[1], image.getAttribute("alt") ?? image.ariaLabel]
 }"""
+# Lays a deck out as one long page, since axe looks at no colour that is out of sight.
 SHOW_ALL = """() => {
     document.documentElement.classList.add("measuring")
+    const style = document.createElement("style")
+    style.textContent = `html, body, main, .reveal, .reveal .slides, .reveal section, .reveal .fragment {
+        height: auto !important; overflow: visible !important; opacity: 1 !important; pointer-events: auto !important;
+        position: static !important; transform: none !important; visibility: visible !important; zoom: 1 !important }`
+    document.head.append(style)
     document.querySelectorAll("section, .fragment").forEach(one => {
         one.removeAttribute("hidden")
         one.removeAttribute("aria-hidden")

@@ -53,7 +53,7 @@ const pack = section => {
         })
         const free = ROOM - full(page)
         const pictures = target.querySelectorAll(".picture")
-        if (pictures.length === 1) pictures[0].style.setProperty("--room", `${Math.min(Math.max(free, 0), 130)}px`)
+        if (pictures.length === 1) pictures[0].style.setProperty("--room", `${Math.min(Math.max(free, 0), 70)}px`)
         if (notes) target.append(number ? notes.cloneNode(true) : notes)
     })
     emptied.forEach(one => one.remove())
