@@ -11,7 +11,8 @@ help: ## list the targets
 
 lab: .venv/ready ## set up, open JupyterLab on the notebooks
 	LECTURE_DATA="$${LECTURE_DATA:+$$(cd "$$LECTURE_DATA" && pwd)}" \
-	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None notebooks
+	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None \
+	--ServerApp.tornado_settings='{"websocket_max_message_size": 100000000}' notebooks
 
 run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, checks), export the site and the slides
 	$(PY) scripts/execute.py --frames

@@ -10,6 +10,7 @@
     initialization  networks with random weights, and one gradient step
     plots       every figure, drawable once and updatable in place
     explore     a slider bound to a figure
+    own         pictures of the reader's own: a file, a drawing
     exercises   exercises that check themselves
 
 Start with ``attacks``: the rest serves it.

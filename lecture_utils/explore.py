@@ -5,6 +5,7 @@
 ``draw(epsilon=..., eta=...)`` updates a panel of ``plots`` and returns it. The same draw serves every life of the
 explorer: with a kernel the sliders are live; a stored notebook shows the picture of the default position; and where the
 environment's LECTURE_FRAMES names a folder, an explorer that is shown writes into it what a page without a kernel needs.
+Beside its sliders an explorer may have an ``Input``, such as the file that ``own`` lets the reader choose.
 """
 
 import base64
@@ -56,8 +57,17 @@ def slider(values, default, *, label=None, text="{:.3g}"):
     return Slider(values, values[made.index(default)], label, text)
 
 
+class Input:
+    """What the reader gives: a widget, its value, and the value that stored notebooks and exported pages show."""
+
+    def __init__(self, default, widget):
+        self.default = self.value = default
+        self.widget = widget
+        self.changed = lambda: None  # an explorer puts its own here: to be called when ``value`` is new
+
+
 def explore(draw, **controls):
-    """Return an Explorer: the sliders ``controls`` bound to ``draw``, which takes their values and returns a panel."""
+    """Return an Explorer: sliders and inputs, ``controls``, bound to ``draw``, which takes their values and returns a panel."""
     return Explorer(draw, controls)
 
 
@@ -66,9 +76,11 @@ class Explorer:
 
     def __init__(self, draw, controls):
         for name, control in controls.items():
-            if not isinstance(control, Slider):
+            if not isinstance(control, Slider | Input):
                 raise TypeError(f"{name} must be made by slider(values, default), got {type(control).__name__}")
-        self.draw, self.controls = draw, controls
+        self.draw = draw
+        self.inputs = {name: control for name, control in controls.items() if isinstance(control, Input)}
+        self.controls = {name: control for name, control in controls.items() if isinstance(control, Slider)}
         self.sliders = {
             name: widgets.SelectionSlider(
                 options=[(control.text.format(value), value) for value in control.values],
@@ -76,18 +88,21 @@ class Explorer:
                 description=_label(name, control),
                 layout=widgets.Layout(width="30em"),
             )
-            for name, control in controls.items()
+            for name, control in self.controls.items()
         }
         self._picture = widgets.HTML()
         self._show()
         for one in self.sliders.values():
             one.observe(self._moved, "value")
-        self.widget = widgets.VBox([*self.sliders.values(), self._picture])
+        for one in self.inputs.values():
+            one.changed = self._moved
+        shown = [one.widget for one in self.inputs.values()]
+        self.widget = widgets.VBox([*shown, *self.sliders.values(), self._picture])
 
     @property
     def values(self):
-        """The current value of each slider."""
-        return {name: one.value for name, one in self.sliders.items()}
+        """The current value of each control."""
+        return {name: one.value for name, one in (self.inputs | self.sliders).items()}
 
     def move(self, **values):
         """Set sliders by code, as a drag would, and return the explorer. Raises what ``draw`` raises."""
@@ -103,8 +118,8 @@ class Explorer:
         return self
 
     def frame(self, **values):
-        """Return picture (PNG bytes) and alternative text at some position; sliders not named stand at their default."""
-        panel = self.draw(**{name: control.default for name, control in self.controls.items()} | values)
+        """Return picture (PNG bytes) and alternative text at some position; controls not named stand at their default."""
+        panel = self.draw(**{name: control.default for name, control in (self.inputs | self.controls).items()} | values)
         return panel.png(), panel.alt
 
     def exported(self, most=MOST):
@@ -148,14 +163,14 @@ class Explorer:
 
     def _pixels(self, values):
         """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
-        panel = self.draw(**values)
+        panel = self.draw(**{name: one.default for name, one in self.inputs.items()}, **values)
         return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
 
     def _show(self):
         panel = self.draw(**self.values)
         self._picture.value = image_tag(panel.png(effort=1), panel.alt)
 
-    def _moved(self, _change):
+    def _moved(self, _change=None):
         try:
             self._show()
         except Exception:

@@ -146,6 +146,39 @@ class Images(Panel):
         return self
 
 
+class Probabilities(Panel):
+    """Images in a row, each with a caption above it and the probabilities of the classes as bars below it.
+
+    categories: names of the classes. names: of the kinds of bars, one behind the other.
+    """
+
+    @styled
+    def __init__(self, columns, categories, names, width=9.0):
+        super().__init__([1] * columns, (width, 6), rows=2)
+        self.images = [Pixels(axes) for axes in self.axes[:columns]]
+        self.captions = [axes.set_title(" ", fontsize=14) for axes in self.axes[:columns]]
+        self.bars = []
+        for axes in self.axes[columns:]:
+            axes.set(ylim=(0, 1), ylabel="probability", xticks=range(len(categories)), xticklabels=categories)
+            axes.grid(False, axis="x")
+            looks = zip(names, np.linspace(0.9, 0.5, len(names)), ("#bbbbbb", BLUE, ORANGE), strict=False)
+            self.bars.append([axes.bar(range(len(categories)), 0.0, w, color=c, label=name) for name, w, c in looks])
+        self.figure.legend(handles=self.bars[0], loc="outside lower center", ncols=len(names))
+        self.moves(*self.images, *self.captions, *[bar for kinds in self.bars for kind in kinds for bar in kind])
+
+    def update(self, images, captions, probabilities, alt):
+        """images: tensors (1, c, h, w) in [0, 1]. probabilities: for each image, one sequence over the classes a kind."""
+        for artist, image, title, caption in zip(self.images, images, self.captions, captions, strict=True):
+            artist.set_image(image)
+            title.set_text(caption)
+        for kinds, shares in zip(self.bars, probabilities, strict=True):
+            for bars, values in zip(kinds, shares, strict=True):
+                for bar, value in zip(bars, values, strict=True):
+                    bar.set_height(value)
+        self.alt = alt
+        return self
+
+
 class Curves(Panel):
     """Curves over one axis, and a vertical line that can move along it.
 

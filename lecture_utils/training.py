@@ -145,16 +145,17 @@ class History:
 
 def fit(
     model, x, y, *, epochs, validation=None, attack=None, step=None, judge=None, augment=None, batch_size=128,
-    learning_rate=2e-3, warmup=0.0, average=0.0, keep="last", patience=None, generator=None, progress=True, checkpoint=None,
-    watch=None,
+    optimizer=torch.optim.Adam, learning_rate=2e-3, warmup=0.0, average=0.0, keep="last", patience=None, generator=None,
+    progress=True, checkpoint=None, watch=None,
 ):  # fmt: skip
-    """Train a model in place by Adam with a one-cycle step size, against an attack if there is one; return a History.
+    """Train a model in place with a one-cycle step size, against an attack if there is one; return a History.
 
     x: (n, c, h, w) in [0, 1]. y: (n,) int64. validation: a pair (x, y) on which accuracies are recorded.
     attack: a function (model, x, y) -> delta applied to every batch, see ``pgd_attack``.
     step: what is done with a batch, (model, optimizer, x, y) -> loss; None is one step of the optimizer, and see ``free_step``.
     judge: the attack of the recorded robust accuracy; None is ``attack``. A stronger one sees what training does not.
     augment: a function (x, generator) -> x.
+    optimizer: a class of torch.optim, or a function (parameters, lr=...) that returns one; learning_rate: its largest step size.
     warmup: over this share of the run the perturbation grows from nothing to all of delta.
     average: decay of a moving average of the weights, which is then what is recorded and kept; 0 is none.
     keep: "last", the weights of the last epoch, or "best", those of the epoch ``History.best``.
@@ -171,7 +172,7 @@ def fit(
     if validation is None and (keep == "best" or patience):
         raise ValueError('keep="best" and patience need validation=(x, y), got None')
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    optimizer = optimizer(model.parameters(), lr=learning_rate)
     parts = {"model": model, "optimizer": optimizer}
     if average:
         parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))

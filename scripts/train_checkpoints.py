@@ -14,11 +14,13 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
-from torch.nn.functional import affine_grid, grid_sample, pad
+from safetensors.torch import load, save
+from torch import nn
+from torch.nn.functional import affine_grid, grid_sample, pad, unfold
 
 from lecture_utils import attacks, data, networks, training
 
@@ -39,18 +41,35 @@ RECIPES = {
         "architecture": {"size": 28, "strides": [2, 2, 2], "widths": [32, 48, 96], "hidden": 100},
         "epsilon": 0.3, "steps": 7, "warmup": 0.3, "average": 0.999, "auto_attacked": 1000,
     },
+    "cifar10-standard": {
+        "dataset": "cifar10", "seed": 0, "epochs": 36, "shift": 3, "whiten": True, "half": True, "batch_size": 250,
+        "learning_rate": 0.2, "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4},
+        "one_pixel": 100, "architecture": {},
+    },
+    "cifar10-robust": {
+        "dataset": "cifar10", "seed": 0, "epochs": 16, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
+        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "architecture": {},
+        "epsilon": 8 / 255, "steps": 2, "auto_attacked": 1000,
+    },
 }  # fmt: skip
+OPTIONS = ("batch_size", "learning_rate", "warmup", "average")  # of ``fit``
 
 
-def shifted(pixels):
-    """Return an augmentation: every image moved by up to so many pixels, the border filled with zeros."""
+def shifted(pixels, mirror):
+    """Return an augmentation: every image moved by up to so many pixels, the border filled with zeros.
+
+    mirror: half of the images change left and right too, and the border repeats what is beside it: for natural images.
+    """
 
     def augment(x, generator):
-        n, _, h, w = x.shape
-        padded = pad(x, [pixels] * 4)
+        n, channels, h, w = x.shape
+        padded = pad(x, [pixels] * 4, mode="reflect" if mirror else "constant")
         top, left = torch.randint(2 * pixels + 1, (2, n, 1), generator=generator)
         rows, columns = top + torch.arange(h), left + torch.arange(w)
-        return padded[torch.arange(n)[:, None, None, None], 0, rows[:, None, :, None], columns[:, None, None, :]]
+        if mirror:
+            columns = torch.where(torch.rand(n, 1, generator=generator) < 0.5, columns, columns.flip(1))
+        image, channel = torch.arange(n)[:, None, None, None], torch.arange(channels)[:, None, None]
+        return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
     return augment
 
@@ -68,39 +87,75 @@ def distorted(pixels):
     return augment
 
 
+def whiten(model, x):
+    """Let a ``small_resnet`` begin with filters whose outputs on patches of x are uncorrelated, of variance 1 (Jordan 2024)."""
+    normalize, stem = model[:2]
+    patches = unfold(normalize(x), stem.kernel_size).transpose(1, 2).flatten(0, 1)
+    values, vectors = torch.linalg.eigh(patches.T.cov())
+    filters = (vectors / (values + 5e-4).sqrt()).T.view(-1, *stem.weight.shape[1:])
+    with torch.no_grad():
+        stem.weight.copy_(torch.cat([filters, -filters]))  # both signs: a ReLU follows
+
+
+class Bfloat16(nn.Module):
+    """Compute a network's layers in bfloat16 where torch deems that safe: 2 to 3 times as fast on processors that have it."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.model(x).float()
+
+
 def train(name):
     """Train one network and return its file's content and its entry in the manifest."""
     recipe = RECIPES[name]
     x, y = data.load(recipe["dataset"], "train")
     test = data.load(recipe["dataset"], "test")
-    architecture = recipe["architecture"] | {"mean": round(x.mean().item(), 4), "std": round(x.std().item(), 4)}
+    channels = x.transpose(0, 1).flatten(1)
+    mean, std = ([round(value, 4) for value in part.tolist()] for part in (channels.mean(1), channels.std(1)))
+    grey = len(mean) == 1
+    architecture = recipe["architecture"] | ({"mean": mean[0], "std": std[0]} if grey else {"mean": mean, "std": std})
     torch.manual_seed(recipe["seed"])  # the initial weights
-    model = networks.small_cnn(**architecture)
+    builder = networks.small_cnn if grey else networks.small_resnet
+    model = builder(**architecture)
+    if recipe.get("whiten"):
+        whiten(model, x[:5000])
     STATES.mkdir(parents=True, exist_ok=True)
+    half = recipe.get("half", False)  # trained in bfloat16, stored in float16
     start, generator = time.perf_counter(), torch.Generator().manual_seed(recipe["seed"])
     attack = training.pgd_attack(recipe["epsilon"], steps=recipe["steps"], generator=generator) if "epsilon" in recipe else None
     history = training.fit(
-        model, x, y, epochs=recipe["epochs"], validation=(test[0][:1000], test[1][:1000]), attack=attack,
-        augment=distorted(recipe["distort"]) if attack else shifted(recipe["shift"]),
-        warmup=recipe.get("warmup", 0.0), average=recipe.get("average", 0.0),
-        generator=generator, checkpoint=STATES / f"{name}.pt",
+        Bfloat16(model) if half else model, x, y, epochs=recipe["epochs"], validation=(test[0][:1000], test[1][:1000]),
+        attack=attack, augment=distorted(recipe["distort"]) if "distort" in recipe else shifted(recipe["shift"], not grey),
+        optimizer=partial(torch.optim.SGD, **recipe["sgd"]) if "sgd" in recipe else torch.optim.Adam,
+        generator=generator, checkpoint=STATES / f"{name}.pt", **{key: recipe[key] for key in OPTIONS if key in recipe},
     )  # fmt: skip
     if history.stopped:
         sys.exit(f"{name}: {history.stopped} after {len(history.loss)} epochs; the next call goes on from there")
-    content = save({key: value.contiguous() for key, value in model.state_dict().items()})
+    state = {key: value.half() if half and value.is_floating_point() else value for key, value in model.state_dict().items()}
+    content = save({key: value.contiguous() for key, value in state.items()})
+    model.load_state_dict(load(content))  # what is measured is what is stored
     entry = {
         "file": f"{name}.safetensors",
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "network": builder.__name__,
         "architecture": architecture,
         "trained by": "scripts/train_checkpoints.py",
-        "recipe": {key: value for key, value in recipe.items() if key not in ("architecture", "auto_attacked")},
+        "recipe": {key: value for key, value in recipe.items() if key not in ("architecture", "auto_attacked", "one_pixel")},
         "seconds on two cores": round(time.perf_counter() - start),
         "test images": len(test[1]),
         "clean accuracy": round(training.accuracy(model, *test), 4),
         "training loss": round(history.loss[-1], 5),
     }
-    return content, entry | (robustness(model, *test, recipe) if attack else {})
+    if attack:
+        entry |= robustness(model, *test, recipe)
+    if "one_pixel" in recipe:
+        entry |= fooled_by_one_pixel(model, *test, recipe["one_pixel"])
+    return content, entry
 
 
 def robustness(model, x, y, recipe):
@@ -124,6 +179,15 @@ def robustness(model, x, y, recipe):
         "attacks.strongest, all test images": round(survives.mean().item(), 4),
         "seconds of attack": round(time.perf_counter() - start),
     }
+
+
+def fooled_by_one_pixel(model, x, y, count):
+    """Return what the manifest says of one-pixel attacks on the first so many test images that are classified correctly."""
+    with torch.no_grad():
+        right = (model(x).argmax(1) == y).nonzero()[:count, 0]
+        x, y = x[right], y[right]
+        delta = torch.cat([attacks.one_pixel(Bfloat16(model), *one) for one in zip(x.split(5), y.split(5), strict=True)])
+        return {"one pixel": {"images": count, "fooled": int((model(x + delta).argmax(1) != y).sum())}}
 
 
 def replace(file, content):

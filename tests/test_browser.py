@@ -1,10 +1,12 @@
 """The notebooks in JupyterLab, through a browser: stored, run from top to bottom, with a slider moved by keyboard."""
 
+import io
 import re
 import shutil
 
 import nbformat
 import pytest
+from PIL import Image
 
 from conftest import NOTEBOOKS, run_notebook
 
@@ -42,6 +44,16 @@ def fragile(epsilon):
 
 explore(fragile, epsilon=slider([0.1, 0.2, 0.3], 0.1))
 """
+OWN = """
+from lecture_utils import data, own
+
+upload, pad = own.Upload(torch.zeros(1, 3, 32, 32), 32), own.Pad(strokes=[])
+
+def draw_own(picture, digit, epsilon):
+    return panel.update([picture], [""], f"red {picture[0, 0].mean():.2f}, ink {(digit > 0).sum()}")
+
+explore(draw_own, picture=upload, digit=pad, epsilon=slider([0.1, 0.2], 0.1))
+"""
 NOISE = "import sys\nprint('a warning', file=sys.stderr)"
 
 
@@ -56,6 +68,7 @@ def server(tmp_path_factory):
     assert status == 0, printed
     stored.replace(folder / "small.ipynb")
     nbformat.write(lab.notebook(SETUP, FRAGILE, NOISE, "1 / 0"), folder / "fragile.ipynb")
+    nbformat.write(lab.notebook(SETUP, OWN), folder / "own.ipynb")
     with lab.Lab(folder) as running:
         yield running
 
@@ -109,6 +122,72 @@ def test_an_error_in_draw_is_shown_in_place_of_the_picture_until_the_next_good_v
         handle.press("ArrowRight")
         expect(picture).to_have_attribute("alt", "Grey: ε = 0.3, η = 0.1.", timeout=lab.PATIENCE)
         assert alert.count() == 0
+
+
+INK = "(canvas, [x, y]) => canvas.getContext('2d').getImageData(x, y, 1, 1).data[0]"
+
+
+@pytest.fixture(scope="module")
+def own(server):
+    """A notebook with an upload button and a pad, run."""
+    with server.open("own.ipynb") as opened:
+        lab.run_all(opened)
+        yield opened
+
+
+def test_a_stroke_on_the_pad_is_seen_and_changes_the_picture_until_escape(own):
+    canvas, picture = own.locator("canvas"), own.locator(PICTURES)
+    empty = picture.get_attribute("alt")
+    assert empty == "red 0.00, ink 0" and canvas.evaluate(INK, [100, 150]) == 0
+    box = canvas.bounding_box()
+    own.mouse.move(box["x"] + 100, box["y"] + 50)
+    own.mouse.down()
+    for y in range(60, 260, 10):
+        own.mouse.move(box["x"] + 100, box["y"] + y)
+    own.mouse.up()
+    own.mouse.move(box["x"] + 200, box["y"] + 200)
+    expect(picture).not_to_have_attribute("alt", empty, timeout=lab.PATIENCE)
+    assert canvas.evaluate(INK, [100, 150]) == 255 and canvas.evaluate(INK, [150, 200]) == 0
+    own.keyboard.press("Escape")
+    expect(picture).to_have_attribute("alt", empty, timeout=lab.PATIENCE)
+    assert canvas.evaluate(INK, [100, 150]) == 0 and not errors(own)
+
+
+def test_a_finger_draws_and_the_button_clears(own):
+    canvas, picture = own.locator("canvas"), own.locator(PICTURES)
+    empty, box, browser = picture.get_attribute("alt"), canvas.bounding_box(), own.context.new_cdp_session(own)
+
+    def finger(kind, *places):
+        points = [{"x": box["x"] + x, "y": box["y"] + y} for x, y in places]
+        browser.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    finger("touchStart", (50, 50))
+    for x in range(60, 200, 20):
+        finger("touchMove", (x, 60))
+    finger("touchEnd")
+    expect(picture).not_to_have_attribute("alt", empty, timeout=lab.PATIENCE)
+    own.get_by_role("button", name="Clear").press("Enter")
+    expect(picture).to_have_attribute("alt", empty, timeout=lab.PATIENCE)
+    assert not errors(own)
+
+
+def test_a_chosen_file_is_shown_and_one_that_is_no_picture_is_refused_in_words(own):
+    def choose(name, content):
+        with own.expect_file_chooser() as chooser:
+            own.get_by_role("button", name="Your picture").click()
+        chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+    red, picture = io.BytesIO(), own.locator(PICTURES)
+    Image.new("RGB", (60, 40), "red").save(red, "PNG")
+    choose("red.png", red.getvalue())
+    expect(picture).to_have_attribute("alt", "red 1.00, ink 0", timeout=lab.PATIENCE)
+    assert not errors(own)
+    choose("fake.png", b"GIF89a" + bytes(100))
+    refusal = "fake.png: the picture must be a PNG, JPEG or WebP file, got GIF"
+    expect(own.locator("[role=alert]")).to_have_text(refusal, timeout=lab.PATIENCE)
+    own.get_by_role("button", name="Back to ours").click()
+    expect(picture).to_have_attribute("alt", "red 0.00, ink 0", timeout=lab.PATIENCE)
+    assert not errors(own)
 
 
 def test_in_a_live_slideshow_a_slider_moves_and_the_picture_changes(server):
