@@ -1,4 +1,4 @@
-"""The classifiers that are attacked: two small networks in the box, torchvision's large ones by name.
+"""The classifiers that are attacked: small networks in the box, torchvision's large ones by name.
 
 Normalisation is a layer of the model, so that every model takes pixels in [0, 1] and ε has one unit.
 Trained weights are safetensors files in ``data/``, listed with their sha256 in ``data/manifest.json``.
@@ -86,7 +86,8 @@ def manifest():
 def load(name):
     """Return a trained network of this project, in eval mode, with ``model.categories`` (the names of its classes).
 
-    name: a key of ``manifest()``: "digits-standard" (8 x 8 digits) or "mnist-standard" (28 x 28).
+    name: a key of ``manifest()``: "digits-", "mnist-" or "cifar10-" (1 x 8 x 8, 1 x 28 x 28, 3 x 32 x 32 pixels), and
+    "standard" or "robust" (trained against an attack).
     Raises ValueError for an unknown name, FileNotFoundError for a missing file, and OSError where the
     file is not, byte for byte, the one that the manifest describes.
     """

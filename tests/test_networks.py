@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from urllib.error import URLError
 
+import nbformat
 import pytest
 import torch
 
@@ -16,6 +18,7 @@ models = import_torchvision().models
 FILES = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHIPPED = list(networks.manifest())
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "1_adversarial_examples.ipynb"
 every_network = pytest.mark.parametrize("name", SHIPPED)
 
 
@@ -28,7 +31,7 @@ def no_folder_is_named(monkeypatch):
 
 
 def test_the_networks_of_the_lecture_are_shipped():
-    assert set(SHIPPED) == {f"{dataset}-{kind}" for dataset in ("digits", "mnist") for kind in ("standard", "robust")}
+    assert set(SHIPPED) == {f"{dataset}-{kind}" for dataset in SHAPES for kind in ("standard", "robust")}
     assert {file.name for file in data.FOLDER.glob("*.safetensors")} == {entry["file"] for entry in networks.manifest().values()}
 
 
@@ -61,7 +64,7 @@ def test_the_accuracy_is_the_one_in_the_manifest(name, monkeypatch):
     measured = training.accuracy(networks.load(name), x, y)
     assert len(x) == entry["test images"] and measured == pytest.approx(entry["clean accuracy"], abs=2.5e-4)
     if name.endswith("-standard"):
-        assert measured >= {"digits": 0.985, "mnist": 0.99, "cifar10": 0.9}[entry["recipe"]["dataset"]]
+        assert measured >= {"digits": 0.985, "mnist": 0.99, "cifar10": 0.88}[entry["recipe"]["dataset"]]
 
 
 def test_the_normalisation_is_inside_and_is_that_of_the_training_images():
@@ -226,6 +229,20 @@ def test_an_attack_works_on_torchvisions_networks(cache):
     y = model(x).argmax(1)
     delta = attacks.pgd(model, x, y, 2 / 255, steps=2)
     assert attacks.margin(model(x + delta), y) > attacks.margin(model(x), y)
+
+
+@pytest.mark.parametrize(("name", "cells"), [("alexnet", ["s1-n11", "s1-n13"]), ("googlenet", ["s1-n31", "s1-n32"])])
+def test_the_notebook_attacks_photographs_with_a_network_whose_weights_are_there(cache, name, cells):
+    """The weights are random: what is drawn means nothing, but it is drawn, of 224 x 224 pixels and 1,000 classes."""
+    place(cache / "hub", name, **({"init_weights": False, "aux_logits": True} if name == "googlenet" else {}))
+    sources = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, 4).cells}
+    made = {"delta": torch.zeros(3, 3, 224, 224)}  # no search: it would take minutes
+    for cell in ("s1-01", "s1-02", *cells):
+        exec(sources[cell], made)
+    model, images = (made["eyes"], made["photos"]) if name == "alexnet" else (made["gaze"], made["cat"])
+    assert len(model.categories) == 1000 and images.shape[1:] == (3, 224, 224)
+    if name == "googlenet":
+        assert re.search(r"ε = 8/255 the class is .+ \(\d+ %\)", made["cat_explorer"].move(epsilon=8).frame(epsilon=8)[1])
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 1_000_000])

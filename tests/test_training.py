@@ -248,6 +248,18 @@ def test_another_seed_another_order_gives_other_weights(small):
     assert torch.equal(weights(first), weights(fit(small)[0]))  # no generator is seed 0
 
 
+def test_the_optimizer_is_the_one_that_is_given(small):
+    """One step of stochastic gradient descent on all samples at once, by hand."""
+    model, options = network(), {"epochs": 1, "batch_size": len(small[1]), "learning_rate": 0.5}
+    loss = attacks.cross_entropy(model(small[0]), small[1]).mean()
+    slopes = torch.autograd.grad(loss, list(model.parameters()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "one_cycle", lambda share: 1.0)
+        trained, _ = fit(small, optimizer=torch.optim.SGD, **options)
+    for before, slope, after in zip(model.parameters(), slopes, trained.parameters(), strict=True):
+        assert torch.allclose(after, before - 0.5 * slope, atol=1e-6)
+
+
 def test_training_does_not_touch_the_global_random_state(small):
     before = torch.get_rng_state()
     fit(small, augment=noise, attack=fgsm, epochs=1)
