@@ -1,5 +1,6 @@
 """Binder builds what it should, its machine is large enough, and README leads there."""
 
+import json
 import os
 import subprocess
 import sys
@@ -36,10 +37,14 @@ def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip,
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\nexit {result}\n')
         (tmp_path / name).chmod(0o755)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    done = subprocess.run(["./postBuild"], cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    environment = os.environ | {"PATH": path, "NB_PYTHON_PREFIX": str(tmp_path / "prefix")}
+    done = subprocess.run(["./postBuild"], cwd=ROOT, env=environment, capture_output=True, text=True)
     first, *fetched = log.read_text().splitlines()
     assert first == "pip install --no-deps --editable ." and (done.returncode != 0) == status
     assert len(fetched) == (0 if pip else 3) and done.stdout.count("is not here") == (3 if python else 0)
+    if not pip:  # what an uploaded picture needs
+        settings = tmp_path / "prefix" / "etc" / "jupyter" / "jupyter_server_config.d" / "lecture-utils.json"
+        assert json.loads(settings.read_text())["ServerApp"]["tornado_settings"]["websocket_max_message_size"] == 100_000_000
 
 
 @needs_limits
