@@ -101,8 +101,8 @@ class Explorer:
 
     @property
     def values(self):
-        """The current value of each control."""
-        return {name: one.value for name, one in (self.inputs | self.sliders).items()}
+        """The current value of each slider."""
+        return {name: one.value for name, one in self.sliders.items()}
 
     def move(self, **values):
         """Set sliders by code, as a drag would, and return the explorer. Raises what ``draw`` raises."""
@@ -167,7 +167,7 @@ class Explorer:
         return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
 
     def _show(self):
-        panel = self.draw(**self.values)
+        panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
         self._picture.value = image_tag(panel.png(effort=1), panel.alt)
 
     def _moved(self, _change=None):
