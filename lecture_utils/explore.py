@@ -119,7 +119,7 @@ class Explorer:
 
     def frame(self, **values):
         """Return picture (PNG bytes) and alternative text at some position; controls not named stand at their default."""
-        panel = self.draw(**{name: control.default for name, control in (self.inputs | self.controls).items()} | values)
+        panel = self._stored(values)
         return panel.png(), panel.alt
 
     def exported(self, most=MOST):
@@ -161,9 +161,13 @@ class Explorer:
             "pictures": pictures,
         }
 
+    def _stored(self, values):
+        """Return the panel at some position, whatever the reader gave; controls not named stand at their default."""
+        return self.draw(**{name: one.default for name, one in (self.inputs | self.controls).items()} | values)
+
     def _pixels(self, values):
         """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
-        panel = self.draw(**{name: one.default for name, one in self.inputs.items()}, **values)
+        panel = self._stored(values)
         return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
 
     def _show(self):
