@@ -17,6 +17,7 @@ see the loss must not read as robustness.
 
 import math
 import warnings
+from contextlib import nullcontext
 
 import torch
 from tqdm.auto import tqdm
@@ -71,7 +72,7 @@ def pgd(
     check_pixels(x, low, high)
     check_labels("y", y, x)
     x, radius = x.detach(), radius_of(epsilon, x)
-    rate = None if eta is None else radius_of(eta, x, "eta")
+    rate = None if eta is None else radius if eta is epsilon else radius_of(eta, x, "eta")
     lower, upper = bounds(x, radius, low, high)
     generator, highest = fresh(generator, x), int(y.max())
     best = best_value = best_fools = None
@@ -79,7 +80,7 @@ def pgd(
     def objective(logits, rows):
         return LOSSES[loss](logits, y[rows]) * (-1 if targeted else 1)
 
-    with evaluation_mode(model, x), tqdm(total=restarts * steps, disable=not progress) as bar:
+    with evaluation_mode(model, x), tqdm(total=restarts * steps) if progress else nullcontext() as bar:
         x, y = _for_autograd(x), _for_autograd(y)
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
@@ -105,7 +106,8 @@ def pgd(
                 if norm == "l2":
                     _shrink(delta, radius)
                 delta.clamp_(lower, upper)
-                bar.update()
+                if progress:
+                    bar.update()
     return best
 
 
@@ -160,13 +162,13 @@ def _pass(model, x, delta, objective, highest, slope, rows):
         value = objective(logits, rows)
         if slope:
             (gradient,) = torch.autograd.grad(value.sum(), here, materialize_grads=True)
-    if slope and not gradient.sum().isfinite() and not gradient.isfinite().all():
+    if slope and not math.isfinite(gradient.sum()) and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
     return value.detach(), logits.argmax(1), gradient
 
 
 def _warn_of_zeros(gradient, fools):
-    blind = ~(gradient.flatten(1).any(1) | fools)
+    blind = (gradient.flatten(1).abs().sum(1) == 0) & ~fools
     if blind.any():
         warnings.warn(
             f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: "
@@ -344,7 +346,7 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     generator, (_, c, h, w), aim = fresh(generator, x), x.shape, y if target is None else target
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
 
-    known, seen = {}, []  # where the logits of each candidate stand, and the logits
+    known, seen = {}, []  # where the score of each candidate stands, and the scores
 
     def score(candidates):
         cells = _rounded(candidates)
@@ -352,12 +354,12 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         new = {name: i for i, name in enumerate(names) if name not in known}
         if new:
             with evaluation_mode(model, x), torch.no_grad():
-                seen.append(checked_logits(model, _painted(x, cells[list(new.values())]), int(aim.max())))
+                logits = checked_logits(model, _painted(x, cells[list(new.values())]), int(aim.max()))
+            odds, reached = log_odds(logits, aim.expand(len(logits))), logits.argmax(1) == aim
+            seen.append((-odds, ~reached) if target is None else (odds, reached))
             known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
-        logits = torch.cat(seen)[[known[name] for name in names]]
-        odds = log_odds(logits, aim.expand(len(logits)))
-        reached = logits.argmax(1) == aim
-        return (-odds, ~reached) if target is None else (odds, reached)
+        places = torch.tensor([known[name] for name in names], device=x.device)
+        return [torch.cat(part)[places] for part in zip(*seen, strict=True)]
 
     inside = size.nextafter(torch.zeros_like(size))  # so that int() of a row or a column is one of the image
     candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=x.dtype, device=home).to(x.device) * size

@@ -22,9 +22,9 @@ def check_pixels(x, low=0.0, high=1.0):
         raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {kind} (pixels 0..255: divide by 255)")
     if x.numel() == 0:
         raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
-    least, most = x.aminmax()
+    least, most = (extreme.item() for extreme in x.aminmax())
     if not (least >= low and most <= high):
-        raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least.item():g} to {most.item():g}")
+        raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least:g} to {most:g}")
 
 
 def check_labels(name, y, x):
@@ -36,8 +36,8 @@ def check_labels(name, y, x):
             f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
             + (" (one image: x[None])" if x.dim() in (1, 3) else "")
         )
-    if y.min() < 0:
-        raise ValueError(f"{name} must lie in 0..K-1, got {y.min().item()}")
+    if (least := y.min().item()) < 0:
+        raise ValueError(f"{name} must lie in 0..K-1, got {least}")
 
 
 def check_square_images(x):
@@ -53,7 +53,7 @@ def checked_logits(model, x, highest):
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    if not logits.detach().amax(1).isfinite().all():  # -inf is a class with probability 0, unless all classes are
+    if not (logits.detach().amax(1).abs() < torch.inf).all():  # -inf is a class with probability 0, unless all classes are
         raise FloatingPointError("the model returned NaN or infinite logits")
     if torch.is_grad_enabled() and not logits.requires_grad:
         raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")

@@ -331,21 +331,28 @@ def store(results, readme):
 
 @plots.styled
 def figure(rows):
-    """Draw cost against attack, a panel a network, a mark a contender; one thread."""
+    """Draw cost against attack, a mark a contender, one thread; a column a network, the attacks with counted passes above."""
     names = sorted({row["network"] for row in rows})
-    drawn = Figure(figsize=(12, 4.8), dpi=100, layout="constrained")
+    drawn = Figure(figsize=(12, 6.4), dpi=100, layout="constrained")
     FigureCanvasAgg(drawn)
     contenders = list(dict.fromkeys(row["contender"] for row in rows))
-    for axes, name in zip(drawn.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
-        for contender, (colour, _), marker in zip(contenders, plots.STYLES, "os^DvPX", strict=False):
-            chosen = [row for row in rows if (row["network"], row["threads"], row["contender"]) == (name, 1, contender)]
-            costs, places = [row["cost"] for row in chosen], [list(CASES).index(row["attack"]) for row in chosen]
-            axes.plot(
-                costs, places, marker, color=colour, markersize=10, label=contender, markerfacecolor="none", markeredgewidth=2.5
-            )
-        axes.axvline(1, color="#777777")
-        axes.set(xscale="log", xlabel="cost / floor", yticks=range(len(CASES)), yticklabels=list(CASES), title=name)
-        axes.invert_yaxis()
+    counted = [name for name, case in CASES.items() if name == "FGSM" or case.steps > 1]
+    kinds = counted, [name for name in CASES if name not in counted]
+    for line, kind, scale in zip(
+        drawn.subplots(2, len(names), squeeze=False, sharex="row"), kinds, ("linear", "log"), strict=True
+    ):
+        for axes, name in zip(line, names, strict=True):
+            for contender, (colour, _), marker in zip(contenders, plots.STYLES, "os^DvPX", strict=False):
+                key = name, 1, contender
+                chosen = [
+                    row for row in rows if (row["network"], row["threads"], row["contender"]) == key and row["attack"] in kind
+                ]
+                costs, places = [row["cost"] for row in chosen], [kind.index(row["attack"]) for row in chosen]
+                look = {"color": colour, "markersize": 10, "markerfacecolor": "none", "markeredgewidth": 2.5}
+                axes.plot(costs, places, marker, label=contender, **look)
+            axes.axvline(1, color="#777777")
+            axes.set(xscale=scale, xlabel="cost / floor", yticks=range(len(kind)), yticklabels=kind, title=name)
+            axes.set_ylim(len(kind) - 0.5, -0.5)
     drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(contenders))
     return drawn
 
