@@ -157,7 +157,8 @@ def fit(
     augment: a function (x, generator) -> x.
     optimizer: a class of torch.optim, or a function (parameters, lr=...) that returns one; learning_rate: its largest step size.
     warmup: over this share of the run the perturbation grows from nothing to all of delta.
-    average: decay of a moving average of the weights, which is then what is recorded and kept; 0 is none.
+    average: decay of a moving average of the weights, which is then what is recorded and kept; 0 is none. Batch normalisation
+        keeps the statistics of the latest weights: with it, what is recorded before the last epochs is too low.
     keep: "last", the weights of the last epoch, or "best", those of the epoch ``History.best``.
     patience: stop after so many epochs without a better one (None: never).
     generator: orders the batches (None: seed 0). watch: a function (history) called after every epoch.

@@ -44,11 +44,11 @@ RECIPES = {
     "cifar10-standard": {
         "dataset": "cifar10", "seed": 0, "epochs": 48, "shift": 3, "cut": 8, "whiten": True, "half": True, "batch_size": 250,
         "learning_rate": 0.2, "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
-        "one_pixel": 40, "architecture": {"widths": [64, 128, 160]},
+        "one_pixel": 40, "architecture": {"widths": [64, 128, 160], "mirror": True},
     },
     "cifar10-robust": {
         "dataset": "cifar10", "seed": 0, "epochs": 22, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
-        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "average": 0.998, "architecture": {},
+        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "architecture": {},
         "epsilon": 8 / 255, "steps": 2, "attacked": 1000, "auto_attacked": 200,
     },
 }  # fmt: skip
@@ -172,6 +172,8 @@ def train(name):
         "clean accuracy": round(training.accuracy(model, *test), 4),
         "training loss": round(history.loss[-1], 5),
     }
+    if architecture.get("mirror"):
+        entry["clean accuracy without the mirror image"] = round(training.accuracy(nn.Sequential(*model), *test), 4)
     if attack:
         entry |= robustness(model, *test, recipe)
     if "one_pixel" in recipe:

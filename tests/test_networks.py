@@ -64,7 +64,17 @@ def test_the_accuracy_is_the_one_in_the_manifest(name, monkeypatch):
     measured = training.accuracy(networks.load(name), x, y)
     assert len(x) == entry["test images"] and measured == pytest.approx(entry["clean accuracy"], abs=2.5e-4)
     if name.endswith("-standard"):
-        assert measured >= {"digits": 0.985, "mnist": 0.99, "cifar10": 0.88}[entry["recipe"]["dataset"]]
+        assert measured >= {"digits": 0.985, "mnist": 0.99, "cifar10": 0.9}[entry["recipe"]["dataset"]]
+
+
+def test_a_mirrored_network_answers_for_both_sides_alike_and_is_the_mean_of_two_plain_answers():
+    generator = torch.Generator().manual_seed(0)
+    model = networks.small_resnet([0.5] * 3, [0.25] * 3, widths=(4, 6, 8), stem=4, mirror=True)
+    plain, x = torch.nn.Sequential(*model), torch.rand(5, 3, 32, 32, generator=generator)
+    assert torch.equal(model.train()(x), plain(x))  # the same layers: each image as it is
+    plain, model = plain.eval(), model.eval()
+    assert torch.allclose(model(x), (plain(x) + plain(x.flip(3))) / 2, atol=1e-6)
+    assert torch.allclose(model(x), model(x.flip(3)), atol=1e-6) and not torch.allclose(plain(x), plain(x.flip(3)), atol=1e-3)
 
 
 def test_the_normalisation_is_inside_and_is_that_of_the_training_images():
@@ -155,6 +165,19 @@ def test_a_shifted_image_is_the_image_moved_and_a_natural_one_may_be_mirrored(ch
         ways.add(found[0])
     assert {mirrored for *_, mirrored in ways} == ({False, True} if channels == 3 else {False}) and len(ways) > 20
     assert (moved == 0).any() == (channels == 1)  # the border: black, or what is beside it
+
+
+def test_a_cut_image_has_one_grey_square_that_may_reach_over_the_edge():
+    x = 0.6 + 0.4 * torch.rand(400, 3, 9, 7, generator=torch.Generator().manual_seed(0))
+    made = train_checkpoints.cut(3)(x, torch.Generator().manual_seed(1))
+    hidden = made == 0.5
+    assert torch.equal(made[~hidden], x[~hidden]) and (hidden == hidden[:, :1]).all()
+    rows, columns = hidden[:, 0].any(2), hidden[:, 0].any(1)
+    assert torch.equal(hidden[:, 0], rows[:, :, None] & columns[:, None, :]) and hidden[:, 0].flatten(1).any(0).all()
+    for side in (rows, columns):
+        places = side.long().argmax(1), side.shape[1] - 1 - side.flip(1).long().argmax(1)  # first and last
+        assert (places[1] - places[0] + 1 == side.sum(1)).all() and set(side.sum(1).tolist()) == {1, 2, 3}
+        assert ((places[0] == 0) | (places[1] == side.shape[1] - 1) | (side.sum(1) == 3)).all()
 
 
 def test_whitened_filters_give_uncorrelated_outputs_of_one_variance():
