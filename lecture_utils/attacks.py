@@ -27,7 +27,7 @@ from .checks import check_choice, check_count, check_labels, check_pixels, check
 from .losses import cross_entropy, log_odds, margin
 from .minimize import minimize
 
-LOSSES = {"cross_entropy": cross_entropy, "margin": margin}
+LOSSES = {"cross_entropy": cross_entropy, "margin": lambda logits, y: -margin(logits, y)}  # an attack climbs either
 PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the log-odds), how many steps
 NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
@@ -56,7 +56,7 @@ def pgd(
         the ball from anywhere (direction "gradient" is then scaled to largest entry 1, in "l2" to length 1).
     direction: "sign" moves by eta * sign(gradient), in "l2" by eta * gradient / |gradient|; "gradient" by
         eta * gradient.
-    norm: "linf" or "l2", of the ball. loss: "cross_entropy" or "margin".
+    norm: "linf" or "l2", of the ball. loss: "cross_entropy" or "margin", which is climbed as minus the margin.
     random_start: start at random in the ball. restarts: number of runs; all but the first start at random.
     targeted: y holds the classes to be reached, and the loss is descended.
     keep_best: per sample, return the best iterate of all: one that fools is better than one that does not, then the
@@ -199,12 +199,12 @@ def strongest(model, x, y, epsilon, *, generator=None):
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             parts = x[left], y[left], radius[left], lower[left], upper[left]
             start = _start(*parts[2:], "linf", generator) if run else torch.zeros_like(parts[0])
-            delta, fooled, margins = _until_fooled(model, *parts, start, rank, steps, scale)
-            result[left[fooled]], left, margins = delta[fooled], left[~fooled], margins[~fooled]
+            delta, fooled, reached = _until_fooled(model, *parts, start, rank, steps, scale)
+            result[left[fooled]], left, reached = delta[fooled], left[~fooled], reached[~fooled]
             if not len(left):
                 return result
         if x.dim() == 4:
-            near = left[margins.argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
+            near = left[reached.argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
             queries = math.ceil(QUERIES * len(left) / len(x))  # AutoAttack's time grows with the share that is left, too
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
             fooled = _look(model, x[near], delta, lambda logits, rows: logits[:, 0], int(y.max()), slope=False)[1] != y[near]
@@ -213,11 +213,11 @@ def strongest(model, x, y, epsilon, *, generator=None):
 
 
 def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
-    """Climb the margin towards the wrong class of this rank (None: the log-odds); samples leave when they are fooled.
+    """Climb f_j - f_y for the wrong class j of this rank (None: the log-odds); samples leave when they are fooled.
 
-    Returns for each sample the delta that fools, whether there is one, and the margin at the last delta where there is none.
+    Returns for each sample the delta that fools, whether there is one, and what is climbed at the last delta where there is none.
     """
-    found, fooled, margins = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), x.new_zeros(len(x))
+    found, fooled, reached = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), x.new_zeros(len(x))
     left, highest, target = torch.arange(len(x), device=x.device), int(y.max()), y
     if rank is not None:
         with torch.no_grad():
@@ -236,8 +236,8 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
         if rank == step == 0:
             _warn_of_zeros(gradient, fools)
         if step == steps or fools.all():
-            margins[left] = value
-            return found, fooled, margins
+            reached[left] = value
+            return found, fooled, reached
         if fools.any():
             parts = (x, y, radius, lower, upper, delta, target, gradient, left)
             x, y, radius, lower, upper, delta, target, gradient, left = (part[~fools] for part in parts)
@@ -397,7 +397,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     """Return delta found by random search over squares of +-epsilon (Andriushchenko et al. 2020, L-infinity).
 
     x: images (n, c, h, w). queries: forward passes a sample, at most; a sample that is fooled asks no more. Starts from
-    vertical stripes; a square is kept where it raises the margin. Needs scores only, no gradient.
+    vertical stripes; a square is kept where it lowers the margin. Needs scores only, no gradient.
     """
     check_count("queries", queries)
     check_pixels(x)
@@ -411,7 +411,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
         return torch.randint(high, shape, generator=generator, device=generator.device).to(x.device)
 
     def scored(delta, kept):
-        return margin(checked_logits(model, x[kept] + delta, int(y.max())), y[kept])
+        return -margin(checked_logits(model, x[kept] + delta, int(y.max())), y[kept])
 
     with evaluation_mode(model, x), torch.no_grad():
         everyone = torch.arange(n, device=x.device)

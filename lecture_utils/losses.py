@@ -20,6 +20,6 @@ def cross_entropy(logits, y):
 
 
 def margin(logits, y):
-    """Return max over j != y of f_j - f_y for logits f (n, K) and labels y (n,); positive where misclassified."""
+    """Return f_y - max over j != y of f_j for logits f (n, K) and labels y (n,): positive where the answer is right."""
     others = logits.scatter(1, y[:, None], -torch.inf)
-    return others.amax(1) - logits.gather(1, y[:, None])[:, 0]
+    return logits.gather(1, y[:, None])[:, 0] - others.amax(1)

@@ -103,7 +103,7 @@ def ddn(model, x, y):
 
 
 def every_pixel(model, x, y, levels=21):
-    """Return for each grey image the change of one pixel that raises the margin most, of all pixels and so many levels."""
+    """Return for each grey image the change of one pixel that lowers the margin most, of all pixels and so many levels."""
     pixels, found = x[0].numel(), []
     for image, label in zip(x, y, strict=True):
         changed = image.flatten().repeat(pixels * levels, 1)
@@ -111,7 +111,7 @@ def every_pixel(model, x, y, levels=21):
         changed[torch.arange(len(changed)), places] = torch.linspace(0, 1, levels, device=x.device).repeat(pixels)
         with torch.no_grad():
             margins = attacks.margin(model(changed.view(-1, *x.shape[1:])), label.expand(len(changed)))
-        found.append(changed[margins.argmax()].view_as(image))
+        found.append(changed[margins.argmin()].view_as(image))
     return torch.stack(found)
 
 

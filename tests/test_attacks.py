@@ -437,7 +437,7 @@ def test_a_class_that_is_ruled_out_changes_nothing(loss, norm):
 def test_losses_are_right_for_huge_and_for_infinite_logits():
     inf = torch.inf
     logits, y = torch.tensor([[1e3, -1e3, 0.0], [-inf, 2.0, 1.0], [5.0, -inf, -inf]]), torch.tensor([1, 2, 0])
-    assert attacks.margin(logits, y).tolist() == [2e3, 1.0, -inf]
+    assert attacks.margin(logits, y).tolist() == [-2e3, -1.0, inf]
     assert attacks.cross_entropy(logits, y).tolist() == pytest.approx([2e3, math.log(1 + math.e), 0.0], abs=1e-6)
     assert attacks.log_odds(torch.tensor([[0.0, 80.0]]), torch.tensor([1])).item() == 80.0
 
@@ -517,7 +517,7 @@ def test_pgd_on_a_linear_model_is_the_dual_norm(seed, epsilon, true, norm):
     delta = attacks.pgd(model, x[None], y, epsilon, norm=norm, steps=20, loss="margin", **UNBOUNDED)
     lost = epsilon * (w.abs().sum() if norm == "linf" else w.norm())
     assert attacks.margin(model(x[None] + delta), y).item() == pytest.approx(
-        (attacks.margin(model(x[None]), y) + lost).item(), abs=1e-12
+        (attacks.margin(model(x[None]), y) - lost).item(), abs=1e-12
     )
     if norm == "linf":
         assert torch.equal(attacks.fgsm(model, x[None], y, epsilon, **UNBOUNDED), delta)
@@ -602,7 +602,7 @@ def test_the_exact_wrong_margin_is_the_maximum_over_all_vertices(seed, epsilon, 
     x = normal(seed + 1, 8)
     logits = (x + epsilon * vertices(8)) @ W.T + b
     y = (W @ x + b).argmax()
-    brute = attacks.margin(logits, y.expand(len(logits))).max().item()
+    brute = -attacks.margin(logits, y.expand(len(logits))).min().item()
     assert training.best_wrong_margin_linear(W, b, x, epsilon) == pytest.approx(brute, abs=1e-12)
 
 
@@ -682,11 +682,11 @@ def test_one_pixel_reaches_the_exhaustive_optimum_of_a_small_network():
     x = 0.3 + 0.4 * torch.rand(6, 1, 8, 8, generator=seeded(2))
     y = model(x).argmax(1)
     delta = attacks.one_pixel(model, x, y, generator=seeded(0))
-    reached = attacks.margin(model(x + delta), y)
+    reached = -attacks.margin(model(x + delta), y)
     for i in range(len(x)):
         every = x[i].flatten().repeat(64 * 21, 1)
         every[torch.arange(64 * 21), torch.arange(64).repeat_interleave(21)] = values.repeat(64)
-        optimum = attacks.margin(model(every), y[i].expand(len(every))).max()
+        optimum = -attacks.margin(model(every), y[i].expand(len(every))).min()
         assert reached[i] >= min(optimum.item(), math.log(19)) - 1e-3  # it stops early at 95 %, that is log 19
     assert (reached < math.log(19)).any()
 

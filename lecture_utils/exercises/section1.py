@@ -376,7 +376,7 @@ def best_of_all_vertices(answer, W, b, x, epsilon):
     y, logits = (W @ x + b).argmax(), []
     for corner in itertools.product((-epsilon, epsilon), repeat=len(x)):
         logits.append(W @ (x + torch.tensor(corner, dtype=x.dtype)) + b)
-    best = attacks.margin(torch.stack(logits), y.expand(len(logits))).max()
+    best = -attacks.margin(torch.stack(logits), y.expand(len(logits))).min()
     if (answer(W, b, x, epsilon) - best).abs() > 1e-4:
         return "Trying all corners of the ball gives another value."
 
