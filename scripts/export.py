@@ -20,6 +20,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.filters.highlight import Highlight2HTML
@@ -38,6 +39,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 REVEAL = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
 EXERCISE = re.compile(r'^exercise\("([\d.]+)"\)\.check\(', flags=re.MULTILINE)
 TAGS = re.compile(r"<[^>]*>")
+NOTEBOOK_LINK = re.compile(r"(?:(\w+)\.ipynb)?(?:#(.*))?")
 JOINED = re.compile(r'<math display="inline">(?:(?!</math>).)*</math>[.,;:?!)]+', flags=re.DOTALL)  # no line begins with a comma
 
 
@@ -90,12 +92,19 @@ class Text(IPythonRenderer):
         self.section, self.cell, self.number = section, cell, number
 
     def heading(self, text, level, **_):
-        name = re.sub(r"\W+", "-", html.unescape(TAGS.sub("", text)).lower()).strip("-")
+        name = slug(html.unescape(TAGS.sub("", text)))
         uses = sum(re.fullmatch(rf"{re.escape(name)}(\.\d+)?", one.id) is not None for one in self.section.headings)
         found = Heading(level, text, f"{name}.{uses + 1}" if uses else name, self.cell.id, self.number)
         self.section.headings.append(found)
         link = f'<a class="anchor" href="#{found.id}" aria-label="Link to {html.escape(found.text)}">#</a>'
         return f'<h{level} id="{found.id}">{text}{link}</h{level}>\n'
+
+    def link(self, text, url, title=None):
+        """Links between the notebooks, to a heading as JupyterLab and GitHub name it, lead from page to page here."""
+        if found := NOTEBOOK_LINK.fullmatch(url):
+            name, heading = found.groups()
+            url = (f"{name}.html" if name else "") + (f"#{slug(unquote(heading))}" if heading else "")
+        return super().link(text, url, title)
 
     def block_quote(self, text):
         if "On the slide" not in text:
@@ -112,6 +121,11 @@ class Text(IPythonRenderer):
 
     def latex_environment(self, name, body):
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+def slug(text):
+    """Return a heading's place in a page, given its text or JupyterLab's name of it."""
+    return re.sub(r"\W+", "-", text.lower()).strip("-")
 
 
 def read(path):
@@ -287,7 +301,13 @@ def deck(section):
         "section": section, "css": reveal + styles("base.css", "deck.css", text=all_html(section)),
         "scripts": [re.sub(r"</(script)", r"<\\/\1", one) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
     }  # fmt: skip
-    return Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
+    text = Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
+    text = re.sub(r'href="(\w+\.html#)', r'href="../site/\1', text)
+    kinds = {cell.id: kind(cell) for cell in notebook.cells}
+    for one in section.headings:
+        if kinds[one.cell] in ("skip", "notes"):  # what the deck leaves out stands on the page
+            text = text.replace(f'href="#{one.id}"', f'href="../site/{section.name}.html#{one.id}"')
+    return text
 
 
 def link(target, text):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -96,13 +97,16 @@ def code_cells(notebook):
 
 
 def twice(source, target):
-    """Write a copy of a notebook in which every code cell stands twice, and in the end the sliders are moved."""
-    notebook, cells = execute.read(source), []
-    for cell in notebook.cells:
-        cells.append(cell)
-        if cell.cell_type == "code":
-            cells.append(nbformat.from_dict(cell | {"id": f"{cell.id}-again"}))
-    notebook.cells = [*cells, nbformat.v4.new_code_cell(MOVES, id="moves")]
+    """Write a copy of a notebook that runs again after it ran, cell by cell in a random order, and then moves the sliders.
+
+    Every code cell runs again once. LECTURE_RERUNS=200 has so many drawn instead, with repetition.
+    """
+    notebook = execute.read(source)
+    cells, dice = code_cells(notebook), random.Random(source.stem)
+    count = int(os.environ.get("LECTURE_RERUNS", 0))
+    order = dice.choices(cells, k=count) if count else dice.sample(cells, len(cells))
+    again = [nbformat.from_dict(cell | {"id": f"{cell.id}-again-{number}"}) for number, cell in enumerate(order)]
+    notebook.cells += [*again, nbformat.v4.new_code_cell(MOVES, id="moves")]
     execute.write(notebook, target)
     return target
 

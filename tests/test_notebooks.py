@@ -4,6 +4,7 @@ import json
 import re
 import statistics
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -11,9 +12,11 @@ import pytest
 import conftest
 import execute
 from conftest import NOTEBOOKS, code_cells, run_nbval, run_notebook
+from lecture_utils.exercises import EXERCISES
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 needs_mnist = pytest.mark.skipif(not conftest.data_folder(), reason="no MNIST: name a folder that holds it in LECTURE_DATA")
+LINK = re.compile(r"\[((?:[^][]|\[[^]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")  # words, target
 NUMBER = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
 
 
@@ -40,27 +43,23 @@ def test_it_runs_with_another_parameter(path, parameter, runs):
 
 
 @each_notebook
-def test_every_cell_runs_twice_in_a_row_with_the_same_result(path, runs):
+def test_every_cell_can_be_run_again_at_any_time_with_the_same_result(path, runs):
+    """After the whole notebook has run, in a random order: no name is used for two things."""
     status, printed, output = runs[path, "twice"].result()
     assert status == 0, printed
     cells = {cell.id: cell for cell in code_cells(execute.read(output))}
-    pairs = [(cell, cells[f"{name}-again"]) for name, cell in cells.items() if f"{name}-again" in cells]
-    assert pairs
+    pairs = [(cells[name.split("-again-")[0]], cell) for name, cell in cells.items() if "-again-" in name]
+    assert len(pairs) >= len(code_cells(execute.read(path)))
     assert not [first.source for first, again in pairs if shown(first) != shown(again)]
 
 
 @each_notebook
 def test_executing_again_changes_no_byte(path, runs, executed):
-    """The run with every cell twice, with the second ones left out, is another execution from a fresh kernel."""
+    """The run in which cells run again afterwards, without those, is another execution from a fresh kernel."""
     status, printed, output = runs[path, "twice"].result()
     assert status == 0, printed
     other = execute.read(output)
-    other.cells = [cell for cell in other.cells if not cell.id.endswith("-again") and cell.id != "moves"]
-    for number, cell in enumerate(code_cells(other), 1):
-        cell.execution_count = number
-        for output in cell.outputs:
-            if "execution_count" in output:
-                output.execution_count = number
+    other.cells = [cell for cell in other.cells if "-again-" not in cell.id and cell.id != "moves"]
     assert execute.text(other) == execute.text(executed(path))
 
 
@@ -248,17 +247,51 @@ def test_every_cell_has_its_place_in_the_slides(path):
 
 @each_notebook
 def test_headings_are_numbered_and_skip_no_level(path):
-    found = [
-        line
-        for cell in execute.read(path).cells
-        if cell.cell_type == "markdown"
-        for line in re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL).splitlines()
-        if re.match("#+ ", line)
-    ]
+    found = headings(path)
     levels = [len(line.split()[0]) for line in found]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False)), found
     assert not [line for line in found if not re.match(r"# \D*\d|## (\d+ |What to take away|References)|###", line)]
+
+
+@each_notebook
+def test_every_link_to_a_heading_names_it_as_jupyterlab_and_github_do(path):
+    """Both take the heading's text, with a - for every space."""
+    for _, target in LINK.findall(prose(path)):
+        if re.match("https?:", target):
+            continue
+        name, _, place = target.partition("#")
+        other = path.parent / name if name else path
+        assert other.is_file() or (path.parent / name).is_dir(), target
+        places = [re.sub("^#+ +", "", line).replace(" ", "-") for line in headings(other)] if place else []
+        assert not place or unquote(place) in places, target
+
+
+@each_notebook
+def test_every_mention_of_an_exercise_a_section_or_a_slide_is_a_link(path):
+    text = re.sub(r"^#+ .*$", "", LINK.sub("", prose(path)), flags=re.MULTILINE)
+    own = path.stem[0]
+    mentions = re.findall(r"\b[Ee]xercise \d\.\d|\b[Ss]ections? \d|\b[Ss]lide \d+", text)
+    assert not [one for one in mentions if one.lower() != f"section {own}"]
+
+
+@each_notebook
+def test_exercises_stand_in_the_order_of_their_numbers(path):
+    numbers = [found[1] for line in headings(path) if (found := re.match(r"### Exercise (\d\.\d+):", line))]
+    code = "\n".join(cell.source for cell in code_cells(execute.read(path)))
+    checked = re.findall(r'^exercise\("([\d.]+)"\)\.check\(', code, flags=re.MULTILINE)
+    own = [number for number in EXERCISES if number.startswith(path.stem[0])]
+    assert numbers == checked == own
+
+
+def prose(path):
+    """Return the text of a notebook, without code."""
+    text = "\n\n".join(cell.source for cell in execute.read(path).cells if cell.cell_type == "markdown")
+    return re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+
+
+def headings(path):
+    return re.findall("^#+ .*$", prose(path), flags=re.MULTILINE)
 
 
 def moved(path):
