@@ -131,7 +131,7 @@ class Images(Panel):
     @styled
     def __init__(self, columns, rows=1, width=9.0, lines=1):
         side = width / columns
-        super().__init__([1] * columns, (width, rows * (side + 0.27 * lines)), rows)
+        super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
         self.captions = [axes.set_title("\n".join([" "] * lines), fontsize=14) for axes in self.axes]
         self.moves(*self.images, *self.captions)

@@ -1,5 +1,7 @@
 """Every notebook: runs, runs twice, runs with other parameters, says what it stores, and is built as the others are."""
 
+import base64
+import io
 import json
 import re
 import statistics
@@ -7,7 +9,9 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 import conftest
 import execute
@@ -236,6 +240,15 @@ def test_every_picture_has_an_alternative_text(path):
         if cell.cell_type == "markdown":
             assert all(alternatives(cell.source)), cell.source
             assert not re.search(r"!\[\s*\]\(", cell.source), cell.source
+
+
+@each_notebook
+def test_no_picture_is_cut_at_its_edge(path):
+    for cell in code_cells(execute.read(path)):
+        for png in [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]:
+            levels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L"))
+            edges = levels[0], levels[-1], levels[:, 0], levels[:, -1]
+            assert all((edge == 255).all() for edge in edges), cell.source
 
 
 @each_notebook
