@@ -148,7 +148,7 @@ def mark(cells):
     """Tell nbgrader which cells are answers, and that the check after one is locked and worth a point."""
     answer = None
     for cell in cells:
-        tags, number = cell.metadata.get("tags", []), re.search(r'^exercise\("([\d.]+)"\)\.check\(', cell.source, re.MULTILINE)
+        tags, number = cell.metadata.get("tags", []), re.search(r'^exercise\("([\w.-]+)"\)\.check\(', cell.source, re.MULTILINE)
         if "exercise" in tags:
             answer = cell
         elif "check" in tags and number and answer:

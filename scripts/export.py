@@ -30,14 +30,14 @@ from pygments.formatters import HtmlFormatter
 
 import execute
 from lecture_utils import networks
-from lecture_utils.exercises import EXERCISES
+from lecture_utils.exercises import exercise
 from lecture_utils.explore import frames_name
 from mathml import font, lines, mathml
 
 ROOT = execute.ROOT
 TEMPLATES = Path(__file__).parent / "templates"
 REVEAL = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
-EXERCISE = re.compile(r'^exercise\("([\d.]+)"\)\.check\(', flags=re.MULTILINE)
+EXERCISE = re.compile(r'^exercise\("([\w.-]+)"\)\.check\(', flags=re.MULTILINE)
 TAGS = re.compile(r"<[^>]*>")
 NOTEBOOK_LINK = re.compile(r"(?:(\w+)\.ipynb)?(?:#(.*))?")
 JOINED = re.compile(r'<math display="inline">(?:(?!</math>).)*</math>[.,;:?!)]+', flags=re.DOTALL)  # no line begins with a comma
@@ -205,7 +205,7 @@ def explorer(name, sliders, png, alt):
 
 def help_with(number):
     """Return hints and solution of an exercise, folded, as HTML."""
-    one, highlight = EXERCISES[number], Highlight2HTML(pygments_lexer="python3")
+    one, highlight = exercise(number), Highlight2HTML(pygments_lexer="python3")
     solution = one.solution()
     folded = [(f"Hint {i} of {len(one.hints)}", f"<p>{html.escape(hint)}</p>") for i, hint in enumerate(one.hints, 1)]
     folded.append(("Solution", f"<p>{html.escape(solution.words)}</p>{highlight(solution.code)}"))

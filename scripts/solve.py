@@ -1,4 +1,4 @@
-"""Solve the exercises of notebooks with the library's own functions, and execute what comes out.
+"""Solve the exercises of notebooks, as ``solution()`` shows it, and execute what comes out.
 
     python scripts/solve.py [NOTEBOOK ...] [--output DIR]
 
@@ -23,24 +23,16 @@ CORRECT = "✓ correct"
 def exercises(notebook):
     """Return the exercises of a notebook in its order: (number, answer cell, check cell)."""
     answers, checks = ([cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])] for tag in ("exercise", "check"))
-    numbers = [re.findall(r'^exercise\("([\d.]+)"\)\.check\(', cell.source, flags=re.MULTILINE) for cell in checks]
+    numbers = [re.findall(r'^exercise\("([\w.-]+)"\)\.check\(', cell.source, flags=re.MULTILINE) for cell in checks]
     if len(answers) != len(checks) or any(len(found) != 1 for found in numbers):
         raise execute.NotebookError(f"every answer cell needs a check cell: {len(answers)} answers, checks of {numbers}")
     return [(number, *cells) for (number,), *cells in zip(numbers, answers, checks, strict=True)]
 
 
-def answer(number, stub):
-    """Return the code that takes a stub's place: an import of the library's function under the stub's name."""
-    reference = exercise(number).reference
-    (name,) = re.findall(r"^def (\w+)", stub, flags=re.MULTILINE)
-    alias = "" if name == reference.__name__ else f" as {name}"
-    return f"from {reference.__module__} import {reference.__name__}{alias}"
-
-
 def solve(notebook):
-    """Write the answers into a notebook, and below each check a cell that shows the function and the written part."""
+    """Write the solutions into a notebook, and below each check a cell that shows them and the written part."""
     for number, stub, check in exercises(notebook):
-        stub.source = answer(number, stub.source)
+        stub.source = exercise(number).solution().code
         shown = nbformat.v4.new_code_cell(f'exercise("{number}").solution()', id=f"{check.id}-solution")
         notebook.cells.insert(notebook.cells.index(check) + 1, shown)
     return notebook

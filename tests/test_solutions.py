@@ -1,4 +1,6 @@
-"""The exercises can be solved where they stand, with the library's own functions."""
+"""The exercises can be solved where they stand, with the solutions that they show."""
+
+import re
 
 import nbformat
 import pytest
@@ -6,7 +8,7 @@ import pytest
 import execute
 import solve
 from conftest import NOTEBOOKS, run
-from lecture_utils.exercises import EXERCISES
+from lecture_utils.exercises import EXERCISES, exercise
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 STUB, CHECK = "def cross_entropy(logits, y):\n    ...", 'exercise("1.1").check(cross_entropy)'
@@ -17,7 +19,7 @@ def cell(source, *tags):
 
 
 def written(path, *cells):
-    start = cell("from lecture_utils.exercises import exercise")
+    start = cell("import torch\nfrom lecture_utils.exercises import exercise")
     execute.write(execute.normalise(nbformat.v4.new_notebook(cells=[start, *cells])), path)
     return path
 
@@ -44,9 +46,12 @@ def test_the_notebooks_have_every_exercise_once():
     assert sorted(found) == sorted(number for number in EXERCISES if number[0] in {path.name[0] for path in NOTEBOOKS})
 
 
-def test_an_answer_has_the_name_that_the_task_gives_it():
-    assert solve.answer("1.1", STUB) == "from lecture_utils.losses import cross_entropy"
-    assert solve.answer("1.5", "def pgd(...): ...") == "from lecture_utils.ball import projected_ascent as pgd"
+@each_notebook
+def test_a_solution_has_the_signature_that_the_task_gives_it(path):
+    for number, stub, _ in solve.exercises(execute.read(path)):
+        sources = stub.source, exercise(number).solution().code
+        task, made = (re.findall(r"^def .*:$", source, flags=re.MULTILINE) for source in sources)
+        assert task == made[:1]
 
 
 @pytest.mark.parametrize(

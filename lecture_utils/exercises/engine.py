@@ -29,10 +29,15 @@ COLOURS = {"correct": "#1b7f3b", "incorrect": "#b35900", "unattempted": "#5f6b7a
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer and the hint that it deserves. forms: functions that make it, one or more ways."""
+    """A typical wrong answer and the hint that it deserves.
+
+    forms: functions that make it, one or more ways. example: the index of the probe that exhibits it; the first one
+        that it gets wrong by default.
+    """
 
     forms: tuple[Callable, ...]
     hint: str
+    example: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,27 +94,33 @@ class _Stop(Exception):
 class Exercise:
     """An exercise, as a declaration.
 
-    number, title: "1.2" and its name. reference: the right answer, a function of the library.
+    name: it never changes. title: of its heading. reference: the right answer, a function of the library.
+    answer: the right answer as a student writes it in that cell, with the exercise's own signature.
     probes: tuples of arguments, the smallest first. random: (generator) -> a tuple of arguments.
-    law: (answer, *arguments) -> None, or a sentence saying what a right answer would do; called with random arguments,
-        and with an answer that returns float64 tensors.
     hints: from a nudge to almost the solution. mistakes: see Mistake. written: the answer to the written part.
+    laws: (answer, *arguments) -> None, or a sentence saying what a right answer would do; called with random arguments,
+        and with an answer that returns float64 tensors.
     run: (answer, *arguments) -> what is compared: a number, a tensor, or a tuple of them; the answer's own result by default.
         May raise WrongResult. parts: what the parts of that tuple are called.
+    differs: where the library's function differs from the solution, and why.
+    number: such as "1.2", given by the exercise's place in the list of its section.
     """
 
-    number: str
+    name: str
     title: str
     reference: Callable
+    answer: Callable
     probes: tuple[tuple, ...]
     random: Callable
     hints: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
-    law: Callable = lambda answer, *arguments: None
     written: str = ""
+    laws: tuple[Callable, ...] = ()
     run: Callable = lambda answer, *arguments: answer(*arguments)
     parts: tuple[str, ...] = ()
+    differs: str = ""
     time_limit: float = 10.0
+    number: str = field(default="", init=False)
     _shown: int = field(default=0, init=False, repr=False)
     _results: dict = field(default_factory=dict, init=False, repr=False)
 
@@ -137,9 +148,10 @@ class Exercise:
         return Text(f"Hint {self._shown} of {len(self.hints)}, {more}.\n{self.hints[self._shown - 1]}")
 
     def solution(self):
-        """Return the solution: the library's own function, and the answer to the written part."""
+        """Return the solution, what the library's function does besides, and the answer to the written part."""
         place = f"{self.reference.__module__}.{self.reference.__name__}"
-        return Text(f"{place} solves exercise {self.number}. {self.written}".strip(), inspect.getsource(self.reference))
+        words = f"One way to solve exercise {self.number}; the library has it as {place}. {self.differs} {self.written}"
+        return Text(" ".join(words.split()), inspect.getsource(self.answer))
 
     def _examine(self, answer):
         """Return the words for a right answer, or raise _Stop."""
@@ -155,7 +167,8 @@ class Exercise:
             first = wrong.index(True)
             for mistake in self.mistakes:
                 if any(all(map(agree, results, made, self.probes)) for made in self._made(mistake)):
-                    raise _Stop("incorrect", f"{mistake.hint}\n{self._difference(first, results, wanted)}")
+                    example = first if mistake.example is None else mistake.example
+                    raise _Stop("incorrect", f"{mistake.hint}\n{self._difference(example, results, wanted)}")
             raise _Stop("incorrect", self._difference(first, results, wanted))
 
         def numeric(*arguments):
@@ -170,9 +183,10 @@ class Exercise:
             if not agree(result, target, arguments):
                 where = "Right on our examples, wrong on random inputs."
                 raise _Stop("incorrect", f"{where}\n{self._describe(arguments, target, result)}")
-            broken = self._guarded(lambda arguments=arguments: self.law(numeric, *arguments), answer, arguments)
-            if broken:
-                raise _Stop("incorrect", f"{broken}\n{self._describe(arguments, target, result)}")
+            for law in self.laws:
+                broken = self._guarded(lambda law=law, arguments=arguments: law(numeric, *arguments), answer, arguments)
+                if broken:
+                    raise _Stop("incorrect", f"{broken}\n{self._describe(arguments, target, result)}")
         return f"{len(self.probes)} examples and {RANDOM_INPUTS} random inputs agree with the reference."
 
     @functools.cached_property

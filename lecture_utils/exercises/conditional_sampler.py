@@ -1,0 +1,171 @@
+"""Exercise conditional-sampler.
+
+k, d, dsigma, n, generator -> (a, u, t, g2) of shapes (n, k), (n, k), (n, k), (n,), with no array of size d.
+"""
+
+import functools
+import math
+
+import torch
+from scipy import stats
+
+from .. import concentration, initialization
+from .engine import Exercise, Mistake
+from .inputs import normal, of_numbers, seeded, signs
+from .random_networks import empty, parts_of, settle
+
+REFERENCE = initialization.conditional_sampler
+
+
+def conditional_sampler(k, d, dsigma, n, generator):
+    a = 2.0 * torch.randint(2, (n, k), generator=generator) - 1
+    u = torch.randn(n, k, generator=generator, dtype=torch.float64)
+    c = a * dsigma(u)
+    length = c.norm(dim=1, keepdim=True)
+    direction = c / length
+    along = (c * u).sum(dim=1, keepdim=True) / math.sqrt(k)  # the gradient times x
+    H = torch.zeros(n, 1, dtype=torch.float64)
+    for _ in range(d - 1):
+        H += torch.randn(n, 1, generator=generator, dtype=torch.float64) ** 2 / d
+    xi = torch.randn(n, k, generator=generator, dtype=torch.float64)
+    xi = xi - direction * (direction * xi).sum(dim=1, keepdim=True)
+    t = u * along / d + length / math.sqrt(k) * (direction * H + (H / d).sqrt() * xi)
+    g2 = along**2 / d + length**2 * H / k
+    return a, u, t, g2[:, 0]
+
+
+TANH_DERIVATIVE = of_numbers(concentration.ACTIVATIONS["tanh"].derivative, "tanh_derivative")
+
+SAMPLES = 16_000
+
+PROBES = (
+    (10, 6, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(1)),
+    (6, 5, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(2)),
+)
+
+
+@functools.cache
+def naive_outputs(k, d):
+    """Return f(x - grad f(x)) of many networks that have weights; activation tanh."""
+    generator = torch.Generator().manual_seed(0)
+    a, u, t, _ = initialization.naive_sampler(k, d, concentration.ACTIVATIONS["tanh"].derivative, 4 * SAMPLES, generator)
+    return initialization.output(a, u - t, torch.tanh).numpy()
+
+
+def draw_samples(answer, k, d, derivative, n, generator):
+    """Draw many networks, and reduce them to statistics that are the same for every right answer."""
+    if empty(result := answer(k, d, derivative, n, generator)):
+        return result
+    a, u, t, g2 = parts_of(result, a=(n, k), u=(n, k), t=(n, k), g2=(n,))
+    c = a * derivative(u)
+    size, along = c.square().sum(1), (c * u).sum(1) / math.sqrt(k)
+    rest = t - u * along[:, None] / d  # what is left without the direction of x
+    H = (c * rest).sum(1) * math.sqrt(k) / size
+    across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
+    beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d
+    noise = rest - c * ((c * rest).sum(1) / size)[:, None]
+    spread = noise.square().sum(1).mean() / ((k - 1) / k * size.mean() * (d - 1) / d**2)
+    same = stats.ks_2samp(initialization.output(a, u - t, torch.tanh).numpy(), naive_outputs(k, d), method="asymp")
+    return (
+        settle((a.abs() == 1).double().mean() - a.mean().abs(), 1, 0.2),
+        settle(u.square().mean(), 1, 0.2),
+        float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3),
+        settle(H.mean() * d, d - 1, 1),
+        settle(H.var() * d**2 / (2 * (d - 1)), 1, 0.25),
+        settle(beta, 1, 0.5),
+        settle(spread, 1, 0.25),
+        float(same.statistic < 0.03),  # a right answer fails this with probability 2e-10
+    )
+
+
+def random_sampler(generator):
+    k, d = torch.randint(5, 9, (2,), generator=generator).tolist()
+    return k, d, TANH_DERIVATIVE, SAMPLES, seeded(generator)
+
+
+def sampler(k, d, derivative, n, generator, drift=True, project=True, along=True, noise=None, H=None, length=None):
+    """The right answer, and with other arguments a wrong one."""
+    a, u = signs(generator, n * k).view(n, k), normal(generator, n, k)
+    c = a * derivative(u)
+    size = c.norm(dim=1, keepdim=True)
+    direction = c / size
+    chi = H(generator, n, d) if H else normal(generator, n, d - 1).square().sum(1) / d
+    xi = normal(generator, n, k)
+    if project:
+        xi = xi - direction * (direction * xi).sum(1, keepdim=True)
+    spread = noise(chi, d) if noise else (chi / d).sqrt()
+    t = (size / math.sqrt(k)) * (drift * direction * chi[:, None] + spread[:, None] * xi)
+    x_part = (c * u).sum(1, keepdim=True) / math.sqrt(k)
+    t = t + along * u * x_part / d
+    exact = (x_part.square()[:, 0] * along / d) + size[:, 0] ** 2 * chi / k
+    return a, u, t, (c * t).sum(1) / math.sqrt(k) if length is None else exact
+
+
+def wrong_samplers(**changes):
+    """Both ways to finish a wrong sampler: |g|² from the speeds, and |g|² from its formula."""
+    return functools.partial(sampler, **changes), functools.partial(sampler, **changes, length="formula")
+
+
+MISTAKES = (
+    Mistake(
+        wrong_samplers(drift=False),
+        "The drift ĉ H is missing: the speeds t_j are aligned with c_j, and this is what moves f.",
+    ),
+    Mistake(
+        wrong_samplers(project=False),
+        "Take from ξ its part along ĉ: along ĉ everything is in H already. Then c·t/√k = g2 holds exactly.",
+    ),
+    Mistake(
+        wrong_samplers(along=False),
+        "The direction of x is missing: t_j has the part u_j (g·x)/d.",
+    ),
+    Mistake(
+        (functools.partial(sampler, noise=lambda chi, d: chi.sqrt() / d),),
+        "The noise is too small: its standard deviation is √(H/d), not √H/d.",
+    ),
+    Mistake(
+        (functools.partial(sampler, noise=lambda chi, d: 0 * chi),),
+        "There is drift but no noise: across ĉ the speeds are Gaussian with standard deviation √(H/d).",
+    ),
+    Mistake(
+        (functools.partial(sampler, H=lambda g, n, d: normal(g, n, d).square().sum(1) / d),),
+        "Across x there are d - 1 directions: H = χ²(d-1)/d.",
+    ),
+    Mistake(
+        (functools.partial(sampler, H=lambda g, n, d: torch.ones(n, dtype=torch.float64)),),
+        "H is random: χ²(d-1)/d. Its mean is (d-1)/d, and for small d it varies a lot.",
+    ),
+)
+
+EXERCISE = Exercise(
+    "conditional-sampler",
+    "a network of width one million",
+    REFERENCE,
+    conditional_sampler,
+    PROBES,
+    random=random_sampler,
+    run=draw_samples,
+    parts=(
+        "a is a fair sign",
+        "variance of u",
+        "c·t/√k = g2 (1: yes)",
+        "d times the mean of H",
+        "variance of H over 2(d-1)/d²",
+        "part of x in t",
+        "size of the noise",
+        "same law as with weights (1: yes)",
+    ),
+    hints=(
+        "Draw a and u. Then c_j = a_j σ'(u_j), its direction ĉ = c/|c|, and g·x = Σ c_j u_j / √k need no weights. What is left?",
+        "H = χ²(d-1)/d, one number a network: the sum of d - 1 squared normals over d. And k normals ξ, from which you take away "
+        "their part along ĉ.",
+        "t = u (g·x)/d + |c|/√k (ĉ H + √(H/d) (ξ - ĉ (ĉ·ξ))), and g2 = (g·x)²/d + |c|² H/k. Check yourself: c·t/√k = g2.",
+    ),
+    mistakes=MISTAKES,
+    written=(
+        "Across x the weights form a Gaussian matrix W' with independent rows N(0, I/d) in d - 1 dimensions, independent of u "
+        "and a. The gradient across x is W'ᵀc/√k, and t across x is W' W'ᵀ c/√k. Given v = W'ᵀĉ, the rows are conditioned on "
+        "one linear combination: W' = ĉ vᵀ + (I - ĉĉᵀ) W'' with W'' a fresh copy. So W'v = ĉ|v|² + (I - ĉĉᵀ) W''v, with "
+        "|v|² = H and W''v ~ N(0, H/d I)."
+    ),
+)

@@ -1,0 +1,96 @@
+"""Exercise gaussian-moments.
+
+sigma and its derivative, functions of a tensor -> (v0, v1), two numbers, to four digits.
+"""
+
+import math
+
+import torch
+
+from .. import concentration
+from .engine import Exercise, Mistake
+from .inputs import of_numbers, uniform
+
+REFERENCE = concentration.gaussian_moments
+
+
+def gaussian_moments(sigma, dsigma):
+    x = torch.linspace(-10, 10, 20001, dtype=torch.float64)
+    density = (-x * x / 2).exp() / math.sqrt(2 * math.pi)
+    step = x[1] - x[0]
+    v0 = (sigma(x) ** 2 * density).sum() * step
+    v1 = (dsigma(x) ** 2 * density).sum() * step
+    return v0, v1
+
+
+def pair(sigma, derivative, name):
+    return of_numbers(sigma, name), of_numbers(derivative, f"{name}_derivative")
+
+
+PROBES = tuple(pair(*concentration.ACTIVATIONS[name][:2], name) for name in ("tanh", "softplus", "SiLU"))
+
+
+def random_activation(generator):
+    b, c = (0.5 + uniform(generator, 2)).tolist()
+    return pair(lambda x: torch.sin(b * x + c), lambda x: b * torch.cos(b * x + c), "sine")
+
+
+def scales(answer, sigma, derivative):
+    twice = answer(of_numbers(lambda x: 2 * sigma(x), "twice"), derivative)
+    if not torch.allclose(twice[0], 4 * answer(sigma, derivative)[0], rtol=1e-3):
+        return "2σ in place of σ must make v0 four times as large."
+
+
+def mean(function, spread=1.0):
+    return concentration.gaussian_mean(lambda x: function(spread * x))
+
+
+MISTAKES = (
+    Mistake(
+        (lambda s, ds: (mean(lambda x: s(x) ** 2, 0.5**0.5), mean(lambda x: ds(x) ** 2, 0.5**0.5)),),
+        "Your X has variance 1/2: Gauss-Hermite nodes belong to exp(-x²). Multiply the nodes by √2.",
+    ),
+    Mistake(
+        (lambda s, ds: tuple(math.sqrt(math.pi) * mean(lambda x, f=f: f(x) ** 2, 0.5**0.5) for f in (s, ds)),),
+        "Gauss-Hermite nodes and weights belong to exp(-x²): multiply the nodes by √2, and divide the weights by √π.",
+    ),
+    Mistake(
+        (
+            lambda s, ds: tuple(math.sqrt(math.pi) * mean(lambda x, f=f: f(x) ** 2) for f in (s, ds)),
+            lambda s, ds: tuple(math.sqrt(2 * math.pi) * mean(lambda x, f=f: f(x) ** 2) for f in (s, ds)),
+        ),
+        "Your weights do not add up to 1: divide by √π (Gauss-Hermite), or by √(2π) (a grid with exp(-x²/2)).",
+    ),
+    Mistake(
+        (
+            lambda s, ds: (mean(lambda x: s(x) ** 2) - mean(s) ** 2, mean(lambda x: ds(x) ** 2)),
+            lambda s, ds: tuple(mean(lambda x, f=f: f(x) ** 2) - mean(f) ** 2 for f in (s, ds)),
+        ),
+        "You subtract the square of the mean. The sign a_j makes the mean 0 already: the second moment is asked for.",
+    ),
+    Mistake(
+        (lambda s, ds: (mean(s) ** 2, mean(ds) ** 2), lambda s, ds: (mean(s), mean(ds))),
+        "Square first, then take the mean: E σ(X)² is not (E σ(X))².",
+    ),
+    Mistake((lambda s, ds: (mean(lambda x: s(x) ** 2), mean(ds)),), "v0 is right; in v1 the derivative has to be squared too."),
+    Mistake((lambda s, ds: (mean(lambda x: ds(x) ** 2), mean(lambda x: s(x) ** 2)),), "v0 and v1 have changed places."),
+)
+
+EXERCISE = Exercise(
+    "gaussian-moments",
+    "Gaussian constants",
+    REFERENCE,
+    gaussian_moments,
+    PROBES,
+    random=random_activation,
+    laws=(scales,),
+    parts=("v0", "v1"),
+    hints=(
+        "E σ(X)² is the integral of σ(x)² times the normal density. What would a sum over a fine grid look like?",
+        "A grid from -10 to 10 with step 0.001 is plenty: sum σ(x)² exp(-x²/2)/√(2π) times the step. Mind the factor √(2π).",
+        "x = torch.linspace(-10, 10, 20001, dtype=torch.float64); p = torch.exp(-x**2 / 2) * 0.001 / (2 * torch.pi) ** 0.5; "
+        "return (p * sigma(x)**2).sum(), (p * dsigma(x)**2).sum()",
+    ),
+    mistakes=MISTAKES,
+    written=("Where σ has a kink or a jump in its derivative, as ReLU, split the integral there: then no accuracy is lost."),
+)

@@ -1,0 +1,72 @@
+"""Exercise gradient-norm.
+
+d >= 1 an integer, v1 and e floats -> E |grad f(x)|^2 for every d, a float.
+"""
+
+import torch
+
+from .. import initialization
+from .engine import Exercise, Mistake
+from .inputs import uniform
+
+REFERENCE = initialization.expected_grad_norm_sq
+
+
+def expected_grad_norm_sq(d, v1, e):
+    return v1 * (d - 1) / d + e / d
+
+
+PROBES = ((1, 0.5, 0.25), (3, 0.4644, 0.1078), (10, 0.6, 1.5))
+
+
+def random_moments(generator):
+    return int(torch.randint(1, 40, (), generator=generator)), *(0.1 + uniform(generator, 2)).tolist()
+
+
+def between_its_parts(answer, d, v1, e):
+    if not torch.isclose(answer(d, v1, v1), torch.tensor(v1, dtype=torch.float64), rtol=1e-4):
+        return "When e = v1, as for ReLU, the answer is v1 in every dimension."
+
+
+MISTAKES = (
+    Mistake((lambda d, v1, e: v1,), "This is the limit for large d; the exact value for every d is asked for."),
+    Mistake(
+        (lambda d, v1, e: v1 * (d - 1) / d,),
+        "The direction of x itself is forgotten: there w_j is not independent of σ'(w_j·x).",
+    ),
+    Mistake(
+        (lambda d, v1, e: v1 * (d - 1) / d + e,),
+        "The part along x lacks a factor 1/d: x has length √d, so (g·x)² is d times the squared length along x.",
+    ),
+    Mistake(
+        (lambda d, v1, e: v1 + e / d,),
+        "One of the d directions is counted twice: across x there are d - 1.",
+    ),
+    Mistake(
+        (lambda d, v1, e: v1 * (d - 1) + e,),
+        "Each entry of w_j has variance 1/d, not 1: your result is d times too large.",
+    ),
+)
+
+EXERCISE = Exercise(
+    "gradient-norm",
+    "Proposition 4 exactly",
+    REFERENCE,
+    expected_grad_norm_sq,
+    PROBES,
+    random=random_moments,
+    laws=(between_its_parts,),
+    hints=(
+        "Split every w_j into its part along x and the rest. Which of the two does σ'(w_j·x) know of?",
+        "w_j = (u_j/d) x + w_j', where u_j = w_j·x ~ N(0, 1) and w_j' is Gaussian in d - 1 directions, with variance 1/d in "
+        "each, independent of u_j. The gradient's squared length is the sum over both parts; signs kill the mixed terms.",
+        "Across x: v1 (d - 1)/d. Along x: E (g·x)²/d with E (g·x)² = E σ'(u)² u² = e.",
+    ),
+    mistakes=MISTAKES,
+    written=(
+        "g = (1/√k) Σ a_j σ'(u_j) w_j. Along x: g·x = (1/√k) Σ a_j σ'(u_j) u_j, with mean square e, and it counts as (g·x)²/d. "
+        "Across x, given a and u, g is Gaussian: |g'|² = (1/k) Σ σ'(u_j)² times χ²(d-1)/d, with mean v1 (d - 1)/d; x itself is "
+        "the direction that is missing from d. For d → ∞ and k → ∞ both factors concentrate (Bernstein, χ²), so |g|² → v1, "
+        "which is positive unless σ' = 0 almost everywhere."
+    ),
+)

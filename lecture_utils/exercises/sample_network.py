@@ -1,0 +1,154 @@
+"""Exercise sample-network.
+
+k, d, sigma, generator -> (x, W, a, f) of shapes (d,), (k, d), (k,) and (); the generator draws everything.
+"""
+
+import copy
+import functools
+import math
+
+import torch
+
+from .. import initialization
+from .engine import Exercise, Mistake
+from .inputs import normal, seeded, signs, uniform
+from .random_networks import empty, parts_of, power, settle
+
+REFERENCE = initialization.random_network
+
+
+def sample_net(k, d, sigma, generator):
+    x = torch.randn(d, generator=generator, dtype=torch.float64)
+    x = x / x.norm() * math.sqrt(d)
+    W = torch.randn(k, d, generator=generator, dtype=torch.float64) / math.sqrt(d)
+    a = 2 * torch.randint(2, (k,), generator=generator) - 1
+    f = (a * sigma(W @ x)).sum() / math.sqrt(k)
+    return x, W, a, f
+
+
+PROBES = (
+    (16, 32, torch.relu, torch.Generator().manual_seed(1)),
+    (20, 64, torch.tanh, torch.Generator().manual_seed(2)),
+)
+
+NETWORKS = 200
+ELSEWHERE = torch.Generator().manual_seed(0)  # never the one that is passed in
+
+
+def draw_networks(answer, k, d, sigma, generator):
+    """Draw many networks, and reduce them to statistics that are the same for every right answer."""
+    again = copy.deepcopy(generator)
+    if empty(first := answer(k, d, sigma, generator)):
+        return first
+    results = [first, *(answer(k, d, sigma, generator) for _ in range(NETWORKS - 1))]
+    made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
+    x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
+    if torch.equal(W[0], W[1]):
+        return 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 1.0, 1.0  # one network says nothing of the others
+    repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
+    rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
+    own = (a * sigma((W @ x[:, :, None])[:, :, 0])).sum(1)
+    length = x.square().sum(1) / d
+    return (
+        settle(((length - 1).abs() < 1e-4).double().mean(), 1, 0.5),
+        power(length.mean()),
+        power(rescaled.square().mean()),
+        settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4),
+        settle((a.abs() == 1).double().mean(), 1, 0.5),
+        settle(a.mean(), 0, 0.25),
+        power((f * own).sum() / own.square().sum() * math.sqrt(k)),
+        0.0 if torch.allclose(repeated[1], W[0]) else 2.0,
+    )
+
+
+def random_sizes(generator):
+    k, d = torch.randint(16, 33, (2,), generator=generator).tolist()
+    return k, d, torch.relu, seeded(generator)
+
+
+def network(k, d, sigma, generator, x=None, spread=None, signs_=signs, scale=None, draw=normal):
+    """The right answer, and with other arguments a wrong one."""
+    point = normal(generator, d)
+    point = point / point.norm() * math.sqrt(d) if x is None else x(point)
+    W = draw(generator, k, d) * (spread(d) if spread else d**-0.5)
+    a = signs_(generator, k)
+    return point, W, a, (a * sigma(W @ point)).sum() * (scale(k) if scale else k**-0.5)
+
+
+def wrong_network(**changes):
+    return functools.partial(network, **changes)
+
+
+MISTAKES = (
+    Mistake(
+        (wrong_network(spread=lambda d: 1.0),),
+        "The entries of W have variance 1 here, so w·x has variance d. N(0, I/d) means variance 1/d: divide by √d.",
+    ),
+    Mistake(
+        (wrong_network(spread=lambda d: 1 / d),),
+        "The entries of W have standard deviation 1/d; 1/d is to be the variance, so the standard deviation is 1/√d.",
+    ),
+    Mistake((wrong_network(x=lambda p: p / p.norm()),), "Your x has length 1; the points of this section have length √d."),
+    Mistake(
+        (wrong_network(x=lambda p: p),),
+        "A Gaussian vector has length √d only on average: divide x by its own length, then multiply by √d.",
+    ),
+    Mistake((wrong_network(scale=lambda k: 1.0),), "The factor 1/√k before the sum is missing: your f grows with the width."),
+    Mistake((wrong_network(scale=lambda k: 1 / k),), "Divide the sum by √k, not by k: your f vanishes as the width grows."),
+    Mistake(
+        (wrong_network(signs_=normal),),
+        "Your a is Gaussian. The variance of f is the same, but its law is not: a_j is -1 or +1.",
+    ),
+    Mistake(
+        (wrong_network(signs_=lambda g, k: (signs(g, k) + 1) / 2),),
+        "Your a is 0 or 1: then f has a mean, and half of its neurons. Map the coin to -1 and +1.",
+    ),
+    Mistake(
+        (lambda k, d, sigma, generator: network(k, d, lambda u: u, generator),),
+        "The activation is missing: f is the sum of a_j σ(w_j·x).",
+    ),
+    Mistake(
+        (wrong_network(draw=lambda g, *shape: math.sqrt(12) * (uniform(g, *shape) - 0.5)),),
+        "W has the right variance but is not Gaussian: use torch.randn.",
+    ),
+    Mistake(
+        (lambda k, d, sigma, generator: network(k, d, sigma, torch.Generator().manual_seed(5)),),
+        "Every call gives the same network: draw from the generator that is passed in, and make no new one.",
+    ),
+    Mistake(
+        (lambda k, d, sigma, generator: network(k, d, sigma, ELSEWHERE),),
+        "The same seed gives another network: pass generator=generator to every call of torch.randn and torch.randint.",
+    ),
+)
+
+EXERCISE = Exercise(
+    "sample-network",
+    "sample the model",
+    REFERENCE,
+    sample_net,
+    PROBES,
+    random=random_sizes,
+    run=draw_networks,
+    parts=(
+        "share of x with |x|² = d",
+        "mean of |x|²/d",
+        "d times the variance of W",
+        "kurtosis of W",
+        "share of a in {-1, +1}",
+        "mean of a",
+        "f over the slide's formula",
+        "randomness (1: the same W twice, 2: the seed does nothing)",
+    ),
+    hints=(
+        "Four things to draw or compute: a point of length √d, a matrix of Gaussians, k fair signs, a sum. "
+        "What is the variance of an entry of w when w ~ N(0, I/d)?",
+        "torch.randn(k, d, generator=generator, dtype=torch.float64) has variance 1; divide by √d. For x, draw a Gaussian vector "
+        "and scale it to length √d. For signs, 2 * torch.randint(2, (k,), generator=generator) - 1.",
+        "f = (a * sigma(W @ x)).sum() / k**0.5, and return x, W, a, f.",
+    ),
+    mistakes=MISTAKES,
+    written=(
+        "E f² = (1/k) Σ_i Σ_j E[a_i a_j] E[σ(u_i) σ(u_j)]. The signs are independent with mean 0, so only i = j is left: k terms "
+        "v0, over k. Nothing here depends on k, on d or on the direction of x."
+    ),
+)

@@ -1,0 +1,5 @@
+"""Answers to exercise bernstein."""
+
+RIGHT = []
+
+WRONG = []

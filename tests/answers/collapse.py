@@ -1,0 +1,5 @@
+"""Answers to exercise collapse."""
+
+RIGHT = []
+
+WRONG = []

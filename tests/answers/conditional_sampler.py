@@ -1,0 +1,5 @@
+"""Answers to exercise conditional-sampler."""
+
+RIGHT = []
+
+WRONG = []

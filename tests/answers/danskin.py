@@ -1,0 +1,5 @@
+"""Answers to exercise danskin."""
+
+RIGHT = []
+
+WRONG = []

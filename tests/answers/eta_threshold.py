@@ -1,0 +1,5 @@
+"""Answers to exercise eta-threshold."""
+
+RIGHT = []
+
+WRONG = []

@@ -1,0 +1,5 @@
+"""Answers to exercise gaussian-moments."""
+
+RIGHT = []
+
+WRONG = []

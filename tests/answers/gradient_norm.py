@@ -1,0 +1,5 @@
+"""Answers to exercise gradient-norm."""
+
+RIGHT = []
+
+WRONG = []

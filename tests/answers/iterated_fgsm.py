@@ -1,0 +1,5 @@
+"""Answers to exercise iterated-fgsm."""
+
+RIGHT = []
+
+WRONG = []

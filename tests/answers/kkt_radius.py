@@ -1,0 +1,5 @@
+"""Answers to exercise kkt-radius."""
+
+RIGHT = []
+
+WRONG = []

@@ -1,0 +1,5 @@
+"""Answers to exercise one-step."""
+
+RIGHT = []
+
+WRONG = []

@@ -1,0 +1,5 @@
+"""Answers to exercise ray."""
+
+RIGHT = []
+
+WRONG = []

@@ -1,0 +1,5 @@
+"""Answers to exercise robust-loss."""
+
+RIGHT = []
+
+WRONG = []

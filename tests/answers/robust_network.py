@@ -1,0 +1,5 @@
+"""Answers to exercise robust-network."""
+
+RIGHT = []
+
+WRONG = []

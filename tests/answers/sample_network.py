@@ -1,0 +1,5 @@
+"""Answers to exercise sample-network."""
+
+RIGHT = []
+
+WRONG = []

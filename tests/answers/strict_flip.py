@@ -1,0 +1,5 @@
+"""Answers to exercise strict-flip."""
+
+RIGHT = []
+
+WRONG = []

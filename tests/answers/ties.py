@@ -1,0 +1,5 @@
+"""Answers to exercise ties."""
+
+RIGHT = []
+
+WRONG = []

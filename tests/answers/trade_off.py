@@ -1,0 +1,5 @@
+"""Answers to exercise trade-off."""
+
+RIGHT = []
+
+WRONG = []

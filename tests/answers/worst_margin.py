@@ -1,0 +1,5 @@
+"""Answers to exercise worst-margin."""
+
+RIGHT = []
+
+WRONG = []

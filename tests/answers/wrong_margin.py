@@ -1,0 +1,5 @@
+"""Answers to exercise wrong-margin."""
+
+RIGHT = []
+
+WRONG = []
