@@ -28,6 +28,20 @@ from .plots import image_tag, picture
 
 LABELS = {"epsilon": "ε", "eta": "η"}
 MOST = 300  # positions in an export: each costs some kilobytes
+NAMED = """
+for (const one of this.closest('.lecture-explorer').querySelectorAll('.widget-slider')) {
+    const handle = one.querySelector('.noUi-handle'), value = one.querySelector('.widget-readout')
+    if (!handle || handle.ariaLabel) continue
+    const tell = () => handle.ariaValueText = value.textContent
+    handle.ariaLabel = one.querySelector('.widget-label').textContent
+    new MutationObserver(tell).observe(value, {childList: true, characterData: true, subtree: true})
+    tell()
+}
+"""  # runs when the picture appears: ipywidgets gives its handles no name, and tells a value's index instead of the value
+STYLE = """<style>
+.lecture-explorer .widget-label, .lecture-explorer .widget-readout {{ font-size: 19px; height: auto; line-height: 1.5; }}
+.lecture-explorer .wide-{0} .widget-readout {{ min-width: {0}ch; max-width: none; }}
+</style>"""  # the text of the figures is 14 pt: at 100 dots an inch 19 pixels
 
 
 @dataclass(frozen=True)
@@ -86,18 +100,27 @@ class Explorer:
                 options=[(control.text.format(value), value) for value in control.values],
                 value=control.default,
                 description=_label(name, control),
-                layout=widgets.Layout(width="30em"),
             )
             for name, control in self.controls.items()
         }
         self._picture = widgets.HTML()
-        self._show()
+        panel = self._show()
         for one in self.sliders.values():
             one.observe(self._moved, "value")
         for one in self.inputs.values():
             one.changed = self._moved
+        self.widget = self._together(panel.image().width)
+
+    def _together(self, width):
+        """Return inputs, sliders as wide as the picture and with text as large as in it, and the picture, below each other."""
+        longest = 1 + max((len(text) for one in self.sliders.values() for text, _ in one.options), default=0)
+        for one in self.sliders.values():
+            one.layout.width, one.layout.max_width = "100%", f"{width}px"
+            one.style.description_width = f"{2 + max(len(other.description) for other in self.sliders.values())}ch"
+            one.add_class(f"wide-{longest}")
+        style = widgets.HTML(STYLE.format(longest), layout=widgets.Layout(display="none"))
         shown = [one.widget for one in self.inputs.values()]
-        self.widget = widgets.VBox([*shown, *self.sliders.values(), self._picture])
+        return widgets.VBox([*shown, *self.sliders.values(), self._picture, style]).add_class("lecture-explorer")
 
     @property
     def values(self):
@@ -172,7 +195,8 @@ class Explorer:
 
     def _show(self):
         panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
-        self._picture.value = image_tag(panel.png(effort=1), panel.alt)
+        self._picture.value = image_tag(panel.png(effort=1), panel.alt, onload=NAMED)
+        return panel
 
     def _moved(self, _change=None):
         try:

@@ -91,10 +91,11 @@ def picture(png, alt):
     return {"image/png": base64.b64encode(png).decode(), "text/html": image_tag(png, alt), "text/plain": alt}
 
 
-def image_tag(png, alt):
-    """Return a picture as an HTML element that carries its own bytes and an alternative text."""
-    encoded = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{encoded}" alt="{html.escape(alt)}" style="max-width: 100%">'
+def image_tag(png, alt, onload=""):
+    """Return a picture as an HTML element that carries its own bytes and an alternative text. onload: a script."""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    script = f' onload="{html.escape(onload)}"' if onload else ""
+    return f'<img src="{source}" alt="{html.escape(alt)}" style="max-width: 100%"{script}>'
 
 
 def grey_levels(delta, magnify=1.0):

@@ -109,6 +109,27 @@ def test_after_run_all_the_first_slider_changes_picture_and_alternative_text_by_
     assert not errors(page)
 
 
+def test_every_slider_has_a_name_and_tells_its_value_and_is_as_wide_as_its_picture(page):
+    """Of the notebook as the test before left it: run, and one slider moved."""
+    for box in page.locator(".lecture-explorer").all():
+        width = box.locator("img").bounding_box()["width"]
+        for one in box.locator(".widget-slider").all():
+            handle, value = one.locator(".noUi-handle"), one.locator(".widget-readout").inner_text()
+            assert handle.get_attribute("aria-label") == one.locator(".widget-label").inner_text()
+            assert handle.get_attribute("aria-valuetext") == value
+            assert 0.9 * width < one.bounding_box()["width"] < 1.1 * width
+
+
+def test_a_link_to_a_heading_leads_there(page):
+    link = page.locator(".jp-MarkdownOutput a[href^='#']:not(.jp-InternalAnchorLink)").first
+    if not link.count():
+        pytest.skip("no link inside this notebook")
+    place = link.evaluate("one => decodeURIComponent(one.hash.slice(1))")
+    link.click()
+    heading = page.locator(".jp-MarkdownOutput :is(h1, h2, h3)").filter(has_text=place.replace("-", " ").split(":")[0]).first
+    expect(heading).to_be_in_viewport(timeout=lab.PATIENCE)
+
+
 def test_an_error_in_draw_is_shown_in_place_of_the_picture_until_the_next_good_value(server):
     with server.open("fragile.ipynb") as page:
         lab.run_all(page)
