@@ -2,6 +2,7 @@
 
     data        where the images come from
     networks    the classifiers that are attacked
+    efficientnet    the one that knows ImageNet's thousand classes
     attacks     how an adversarial perturbation is found
     training    how well a classifier does, and how it is trained
     robustness  the robust network of Theorem 1, and what training finds

@@ -32,8 +32,15 @@ CLASSES = {
 }
 # What readers raise on files that are cut short or overwritten
 DAMAGE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile)
-# All are CC0 or in the public domain; their sources are listed in data/README.md.
-PHOTOGRAPHS = {"astronaut": "astronaut", "cat": "chelsea", "coffee": "coffee", "rocket": "rocket"}
+# scikit-image's names, and scikit-learn's files; their sources and licences are listed in data/README.md.
+PHOTOGRAPHS = {
+    "astronaut": "astronaut",
+    "cat": "chelsea",
+    "china": "china.jpg",
+    "coffee": "coffee",
+    "flower": "flower.jpg",
+    "rocket": "rocket",
+}
 MOST_BYTES, MOST_PIXELS = 20_000_000, 40_000_000
 # How a file begins, whatever its name says. PNG, JPEG and WebP are read, the others are told by name.
 BEGINNINGS = {
@@ -161,12 +168,16 @@ def _download(reader, target):
 
 
 def photo(name):
-    """Return one of scikit-image's photographs as a tensor (1, 3, h, w) in [0, 1].
+    """Return one of scikit-image's or scikit-learn's photographs as a tensor (1, 3, h, w) in [0, 1].
 
-    name: "astronaut", "cat", "coffee" or "rocket".
+    name: "astronaut", "cat", "coffee", "rocket" (CC0 or public domain); "china", "flower" (CC BY 2.0: name the photographer).
     """
     if name not in PHOTOGRAPHS:
         raise ValueError(f"name must be one of {sorted(PHOTOGRAPHS)}, got {name!r}")
+    if PHOTOGRAPHS[name].endswith(".jpg"):
+        from sklearn.datasets import load_sample_image
+
+        return _image(load_sample_image(PHOTOGRAPHS[name]))
     import skimage.data
 
     return _image(getattr(skimage.data, PHOTOGRAPHS[name])())

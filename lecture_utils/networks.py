@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import data, import_torchvision
+from . import data, efficientnet, import_torchvision
 
 
 class Normalize(nn.Module):
@@ -134,14 +134,19 @@ def has_weights(name):
 
 
 def pretrained(name):
-    """Return a torchvision ImageNet classifier in eval mode, with ``model.categories`` (1,000 names).
+    """Return an ImageNet classifier in eval mode, with ``model.categories`` (1,000 names).
 
-    name: a classification model of torchvision, such as "alexnet" or "googlenet". It takes pixels
-    (n, 3, 224, 224) in [0, 1]: the normalisation is inside. Weights are read from the folder
+    name: "efficientnet_lite0", whose weights are an installed package and need no network (Raises: ``efficientnet.weights``);
+    or a classification model of torchvision, such as "alexnet" or "googlenet". It takes pixels
+    (n, 3, 224, 224) in [0, 1]: the normalisation is inside. torchvision's weights are read from the folder
     ``hub/checkpoints`` of LECTURE_DATA (else data/), then from torch's own cache, then downloaded.
     Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
     """
     models = import_torchvision().models
+    if name == "efficientnet_lite0":
+        model = nn.Sequential(Normalize([127 / 255] * 3, [128 / 255] * 3), efficientnet.efficientnet_lite0()).eval()
+        model.categories = models.AlexNet_Weights.DEFAULT.meta["categories"]  # ImageNet's, as every network's there
+        return model
     if name not in models.list_models(module=models):
         raise ValueError(f'name must be a classification model of torchvision such as "alexnet", got {name!r}')
     weights = models.get_model_weights(name).DEFAULT

@@ -22,7 +22,7 @@ def test_repo2docker_builds_from_environment_yml_with_the_projects_python():
     dockerfile = done.stdout + done.stderr
     assert done.returncode == 0, dockerfile
     (python,) = [
-        one for one in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] if one.startswith("python")
+        one for one in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] if str(one).startswith("python=")
     ]
     version = python.split("=")[1]
     assert f"environment-2epy-2d{version.replace('.', '-2e')}-2d" in dockerfile  # the base environment, name escaped

@@ -33,9 +33,9 @@ PINS = requirements(line for line in (ROOT / "constraints.txt").read_text().spli
 
 
 def test_conda_installs_what_pip_installs():
-    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    *lines, by_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     assert "python=3.11" in lines  # the only form that repo2docker reads
-    conda = requirements(line for line in lines if line != "python=3.11")
+    conda = requirements([line for line in lines if line != "python=3.11"] + by_pip["pip"])
     assert {name: range_ for name, range_ in conda.items() if name not in ("pip", "setuptools")} == BASE
 
 
