@@ -21,6 +21,7 @@ LIMITS = {"argmax", "argmin", "inf", "lim", "max", "min", "sup"}  # take their s
 CLOSE = {")", "]", "}", "⟩", "!"}
 SPACELESS = {"/", "|", "‖", "∥"}
 LETTERS = {"∞", "⊤", "∃", "∀"}  # operators to latex2mathml, letters to TeX
+PRIMES = {"′", "″", "‴"}
 SMALL = {"mfrac", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable"}
 
 
@@ -49,6 +50,8 @@ def lines(tex):
 
 
 def _repair(element, display):
+    if element.tag in ("msup", "msubsup"):
+        _prime(element)
     for child in list(element):
         _repair(child, display and element.tag not in SMALL)
     _rename(element)
@@ -63,6 +66,23 @@ def _repair(element, display):
         element.set("accent", "true")
     elif element.tag in ("math", "mrow", "msqrt", "mstyle", "mtd"):
         _space(element)
+
+
+def _prime(one):
+    """Set a prime at full size behind what it belongs to: the font's prime is a raised one, and as a superscript tiny."""
+    above = one[-1]
+    prime = above[0] if above.tag == "mrow" else above
+    if prime.text not in PRIMES:
+        return
+    sign, primed = ElementTree.Element("mo", lspace="0", rspace="0"), ElementTree.Element("mrow")
+    sign.text = prime.text
+    primed[:] = [one[0], sign]
+    one[0] = primed
+    if above is prime:
+        one.remove(prime)
+        one.tag = "mrow" if one.tag == "msup" else "msub"
+    else:
+        above.remove(prime)
 
 
 def _rename(one):

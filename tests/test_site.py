@@ -453,6 +453,9 @@ def test_an_explorer_writes_its_frames_where_the_environment_says(monkeypatch, t
         (r"\Delta \sim \Phi", False, ['<mi mathvariant="normal">Δ</mi>', "<mo>∼</mo>"]),
         (r"|x|/d", False, ['lspace="0"', 'rspace="0"']),
         (r"10{,}000", False, ["<mn>,</mn>"]),
+        (r"\sigma'(u)", False, ['<mi>σ</mi><mo lspace="0" rspace="0">′</mo>']),  # not tiny
+        (r"x'_i", False, ["<msub><mrow><mi>x</mi><mo", "</mrow><mi>i</mi></msub>"]),
+        (r"\sigma'^2", False, ["<msup><mrow><mi>σ</mi><mo", "</mrow><mrow><mn>2</mn></mrow></msup>"]),
     ],
 )
 def test_formulas_are_spaced_as_tex_does(tex, display, parts):
