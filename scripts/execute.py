@@ -173,11 +173,11 @@ def merged(outputs):
 
 
 class Peak(threading.Thread):
-    """The largest memory that one child of this process, the kernel, holds between start and stop."""
+    """The largest memory that one child of this process, the kernel, holds between start and stop, and its seconds of CPU."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.bytes, self.stopped = 0, threading.Event()
+        self.bytes, self.seconds, self.stopped = 0, 0.0, threading.Event()
 
     def __enter__(self):
         self.start()
@@ -192,6 +192,7 @@ class Peak(threading.Thread):
             for child in psutil.Process().children():
                 try:
                     self.bytes = max(self.bytes, child.memory_info().rss)
+                    self.seconds = max(self.seconds, sum(child.cpu_times()[:2]))  # user and system
                 except psutil.Error:
                     continue  # it has just ended
 
@@ -219,7 +220,7 @@ def main():
         parser.error(str(error))
 
     width, failures = max(len(path.stem) for path in paths), []
-    print(f"{'notebook':{width}}  seconds  peak MB  cells  checks", flush=True)
+    print(f"{'notebook':{width}}  seconds  CPU s  peak MB  cells  checks", flush=True)
     for path, source in zip(paths, sources, strict=True):
         goal = path if given.store else given.output / path.name
         if not given.store:
@@ -235,10 +236,10 @@ def main():
             except NotebookError as error:
                 failures.append(f"{path}: {error}")
                 note = "  FAILED"
-        seconds, memory = time.perf_counter() - start, peak.bytes / 1e6
+        times = f"{time.perf_counter() - start:7.1f}  {peak.seconds:5.1f}"
         code = [cell.source for cell in source.cells if cell.cell_type == "code"]
         checks = sum(one.count(".check(") for one in code)
-        print(f"{path.stem:{width}}  {seconds:7.1f}  {memory:7.0f}  {len(code):5}  {checks:6}{note}", flush=True)
+        print(f"{path.stem:{width}}  {times}  {peak.bytes / 1e6:7.0f}  {len(code):5}  {checks:6}{note}", flush=True)
     if failures:
         sys.exit("\n\n".join(failures))
 

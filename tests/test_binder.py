@@ -52,7 +52,7 @@ def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip,
 def test_one_core_and_two_gigabytes_are_enough(path, runs):
     status, printed, _ = runs[path, "seed 1"].result()
     assert status == 0, printed
-    megabytes = float(printed.splitlines()[-1].split()[2])
+    megabytes = float(printed.splitlines()[-1].split()[3])
     assert megabytes < 1200
 
 

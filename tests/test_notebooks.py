@@ -31,9 +31,9 @@ NUMBER = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
 def test_it_runs_within_its_memory_and_time(path, runs):
     status, printed, _ = runs[path, "plain"].result()
     assert status == 0, printed
-    seconds, megabytes, *_ = map(float, printed.splitlines()[-1].split()[1:])
+    _, seconds, megabytes, *_ = map(float, printed.splitlines()[-1].split()[1:])
     assert megabytes < 1200
-    assert seconds < 120  # a minute alone; here another notebook runs beside it
+    assert seconds < 120  # of the kernel's CPU, whatever else the machine does
 
 
 @each_notebook
