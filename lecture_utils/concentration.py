@@ -19,12 +19,12 @@ ROOT2 = math.sqrt(2)
 
 
 class Activation(NamedTuple):
-    """An activation, its derivative, its Lipschitz constant, and whether it is smooth: the derivative is Lipschitz too."""
+    """An activation, its derivative, and the Lipschitz constants of both: the derivative's is infinite at a kink."""
 
     sigma: Callable
     derivative: Callable
     lipschitz: float
-    smooth: bool
+    curvature: float
 
 
 def _density(x):
@@ -32,17 +32,24 @@ def _density(x):
 
 
 ACTIVATIONS = {
-    "ReLU": Activation(torch.relu, lambda x: (x > 0).to(x), 1.0, False),
-    "tanh": Activation(torch.tanh, lambda x: 1 - torch.tanh(x).square(), 1.0, True),
-    "sigmoid": Activation(torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x), 0.25, True),
-    "softplus": Activation(torch.nn.functional.softplus, torch.sigmoid, 1.0, True),
-    "GELU": Activation(torch.nn.functional.gelu, lambda x: torch.special.ndtr(x) + x * _density(x), 1.129, True),
-    "SiLU": Activation(
-        torch.nn.functional.silu, lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)), 1.1, True
+    "ReLU": Activation(torch.relu, lambda x: (x > 0).to(x), 1.0, math.inf),
+    "tanh": Activation(torch.tanh, lambda x: 1 - torch.tanh(x).square(), 1.0, 4 / math.sqrt(27)),
+    "sigmoid": Activation(torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x), 0.25, 1 / math.sqrt(108)),
+    "softplus": Activation(torch.nn.functional.softplus, torch.sigmoid, 1.0, 0.25),
+    "GELU": Activation(
+        torch.nn.functional.gelu, lambda x: torch.special.ndtr(x) + x * _density(x), 1.129, math.sqrt(2 / math.pi)
     ),
-    "ELU": Activation(torch.nn.functional.elu, lambda x: x.clamp(max=0).exp(), 1.0, True),
-    "erf": Activation(torch.erf, lambda x: 2 / math.sqrt(math.pi) * torch.exp(-x.square()), 2 / math.sqrt(math.pi), True),
-    "sin": Activation(torch.sin, torch.cos, 1.0, True),
+    "SiLU": Activation(
+        torch.nn.functional.silu, lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)), 1.1, 0.5
+    ),
+    "ELU": Activation(torch.nn.functional.elu, lambda x: x.clamp(max=0).exp(), 1.0, 1.0),
+    "erf": Activation(
+        torch.erf,
+        lambda x: 2 / math.sqrt(math.pi) * torch.exp(-x.square()),
+        2 / math.sqrt(math.pi),
+        math.sqrt(8 / math.pi / math.e),
+    ),
+    "sin": Activation(torch.sin, torch.cos, 1.0, 1.0),
 }  # fmt: skip
 
 # ---- Gaussian moments --------------------------------------------------------------------------------

@@ -104,6 +104,43 @@ def grad_norm_sq_bound(k, d, v1, fourth, gamma):
     return max(neurons, 0.0) * max(directions, 0.0)
 
 
+def certified_step(k, d, gamma, v1, fourth, curvature, psi):
+    """Return an eta with which ``one_step`` flips the sign with probability at least 1 - gamma; inf where the proof gives none.
+
+    Theorem 3 with constants. fourth = E sigma'(X)^4; curvature: Lipschitz constant of sigma'; psi: a number with
+    E cosh(s sigma(X)) <= exp(s^2 psi^2 / 2) for all s. The signs a_j are not used, so d has to grow like sqrt(k).
+    """
+    check_gamma(gamma)
+    t = math.log(5 / gamma)
+    bend = curvature * _chi2_high(d + 2 * k - 2, t) / (2 * d * math.sqrt(k))
+    return _step(psi * math.sqrt(2 * t), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5), 0.0, bend)
+
+
+def certified_step_any_width(k, d, gamma, v1, fourth, lipschitz, curvature, psi):
+    """Return what ``certified_step`` does, from the proof that uses the signs: no d is too small for a large k."""
+    check_gamma(gamma)
+    drop = grad_norm_sq_bound(k, d, v1, fourth, gamma / 10)
+    if drop == 0:
+        return math.inf
+    t = math.log(20 / gamma)
+    z, h = math.sqrt(2 * t), (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
+    high, U2 = _chi2_high(d - 1, t) / d, _chi2_high(k, t) / k
+    third = (high + math.sqrt(high / d) * z) / (2 * math.sqrt(k))
+    third += math.sqrt(high * U2 / d) + z * lipschitz * U2 / (d * math.sqrt(drop / h))
+    bend = (math.sqrt(6 * t) + 2 * t / math.sqrt(k)) / (2 * d) + (1 + z / math.sqrt(d * h)) * third
+    return _step(psi * z, drop, 2 * t * lipschitz**2 * U2 / (d * drop), curvature * bend)
+
+
+def _chi2_high(n, t):
+    return n + 2 * math.sqrt(n * t) + 2 * t  # a chi-square variable is above with probability at most e^-t
+
+
+def _step(size, drop, lost, bend):
+    """Return an eta with eta drop (1 - lost - bend eta) > size, or inf if there is none."""
+    eta = 2 * size / (drop * (1 - lost)) if drop > 0 and lost < 1 else math.inf
+    return eta if 2 * bend * eta < 1 - lost else math.inf
+
+
 # ---- three samplers of one law -----------------------------------------------------------------------
 
 

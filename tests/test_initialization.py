@@ -63,10 +63,11 @@ def test_every_derivative_is_the_derivative(name):
 
 @each_activation
 def test_the_lipschitz_constant_is_the_largest_slope(name):
-    slopes = ACTIVATIONS[name].derivative(torch.linspace(-10, 10, 100_001, dtype=torch.float64)).abs()
-    assert slopes.max().item() == pytest.approx(ACTIVATIONS[name].lipschitz, rel=1e-3)
-    assert slopes.max() <= ACTIVATIONS[name].lipschitz + 1e-3
-    assert ACTIVATIONS[name].smooth == bool(slopes.diff().abs().max() < 1e-3)
+    slopes = ACTIVATIONS[name].derivative(torch.linspace(-10, 10, 100_001, dtype=torch.float64))
+    assert slopes.abs().max().item() == pytest.approx(ACTIVATIONS[name].lipschitz, rel=1e-3)
+    assert slopes.abs().max() <= ACTIVATIONS[name].lipschitz + 1e-3
+    steepest = slopes.diff().abs().max().item() / 2e-4
+    assert steepest == pytest.approx(ACTIVATIONS[name].curvature, rel=1e-3) or (steepest > 4999 and name == "ReLU")
 
 
 def test_the_softplus_moments_are_those_of_its_derivatives():
@@ -386,6 +387,62 @@ def test_the_lower_bound_has_the_measured_values():
         assert initialization.grad_norm_sq_bound(k, d, 0.5, 0.5, 0.05) == 0.0
 
 
+CERTIFIED = [  # activation, psi^2, and the smallest k = d, then the smallest d at k = 10^6, for gamma = 0.05 and 0.01
+    ("tanh", 0.3942944904, (798, 1076), (851, 1083)), ("erf", 0.4645590544, (934, 1260), (971, 1235)),
+    ("softplus", 1.0, (604, 814), (749, 952)),
+]  # fmt: skip
+
+
+def certified(name, proxy, gamma):
+    """Return the steps of both proofs, as functions of k and d."""
+    _, derivative, lipschitz, curvature = ACTIVATIONS[name]
+    v1, fourth = (concentration.gaussian_mean(lambda x, p=p: derivative(x) ** p) for p in (2, 4))
+    short, psi = (gamma, v1, fourth), math.sqrt(proxy)
+    return (
+        lambda k, d: initialization.certified_step(k, d, *short, curvature, psi),
+        lambda k, d: initialization.certified_step_any_width(k, d, *short, lipschitz, curvature, psi),
+    )
+
+
+@pytest.mark.parametrize(("name", "proxy", "square", "wide"), CERTIFIED)
+def test_theorem_3_is_certified_from_the_listed_sizes_on(name, proxy, square, wide):
+    for gamma, edge, bound in zip((0.05, 0.01), square, wide, strict=True):
+        short, any_width = certified(name, proxy, gamma)
+        assert short(edge - 1, edge - 1) == math.inf > short(edge, edge)
+        assert any_width(10**6, bound - 1) == math.inf > any_width(10**6, bound)
+        assert short(10**6, bound) == math.inf  # the short proof needs d to grow like the root of k
+        assert any_width(10**12, 2 * bound) < math.inf and any_width(1, 1) == short(1, 1) == math.inf
+
+
+@pytest.mark.parametrize(("name", "proxy", "square", "wide"), CERTIFIED)
+@pytest.mark.parametrize("gamma", [0.999, 0.5, 0.05, 1e-5, 1e-50])
+def test_the_conditions_in_words_are_enough(name, proxy, square, wide, gamma):
+    _, derivative, lipschitz, curvature = ACTIVATIONS[name]
+    v1, fourth = (concentration.gaussian_mean(lambda x, p=p: derivative(x) ** p) for p in (2, 4))
+    short, any_width = certified(name, proxy, gamma)
+    r, spread = curvature * math.sqrt(proxy) / v1, lipschitz**2 / v1
+    for times in (1, 30, 1e6):
+        t = math.log(5 / gamma)
+        k = math.ceil(times * max(32 * fourth / v1**2, 214 * r**2) * t)
+        d = math.ceil(max(65 * t + 1, 30 * r * math.sqrt(k * t)))
+        assert short(k, d) <= 4 * math.sqrt(2 * proxy * t) / v1
+        t = math.log(20 / gamma)
+        k = math.ceil(times * max(32 * fourth / v1**2, 1000 * r**2) * t)
+        assert any_width(k, math.ceil(max(72, 2400 * r**2) * spread * t) + 1) < math.inf
+
+
+@pytest.mark.parametrize(("name", "proxy", "square", "wide"), CERTIFIED)
+@pytest.mark.parametrize("proof", [0, 1])
+def test_a_certified_step_flips_nearly_all_networks(name, proxy, square, wide, proof):
+    sigma, derivative, *_ = ACTIVATIONS[name]
+    k, d = (square[0], square[0]) if proof == 0 else (30_000, 2 * wide[0])
+    n, eta = 20_000_000 // (10 * k), certified(name, proxy, 0.05)[proof](k, d)
+    a, u, t, _ = initialization.conditional_sampler(k, d, derivative, n, seeded(23))
+    f = initialization.output(a, u, sigma)
+    after = initialization.output(a, u - eta * f.sign()[:, None] * t, sigma)
+    assert eta < math.inf and (f * after >= 0).double().mean() <= 0.05
+
+
 FLIPS = [  # k, d, activation, eta, share of flips among 20,000 networks
     (10, 10, "ReLU", 1, 0.425), (10, 10, "tanh", 3, 0.862), (10, 1000, "tanh", 1, 0.535), (100, 100, "ReLU", 3, 0.943),
     (1000, 10, "ReLU", 3, 0.864), (1000, 10, "tanh", 1, 0.479), (1000, 1000, "ReLU", 1, 0.516), (1000, 1000, "tanh", 3, 0.971),
@@ -454,6 +511,8 @@ def test_a_gamma_outside_zero_and_one_is_refused(gamma):
     calls = [
         lambda: concentration.bernstein(1.0, 1.0, 3, gamma), lambda: concentration.chi2_bound(3, gamma),
         lambda: initialization.grad_norm_sq_bound(9, 9, 0.5, 0.5, gamma),
+        lambda: initialization.certified_step(9, 9, gamma, 0.5, 0.5, 1.0, 1.0),
+        lambda: initialization.certified_step_any_width(9, 9, gamma, 0.5, 0.5, 1.0, 1.0, 1.0),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(ValueError, match="gamma must be a probability"):
