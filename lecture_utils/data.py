@@ -6,20 +6,24 @@ that the environment variable LECTURE_DATA names, else from ``data/``, else down
 A picture of one's own stays where it is: ``read_image`` decodes it in memory and writes nothing.
 """
 
+import gzip
+import hashlib
 import io
 import math
 import os
+import pickle
 import re
+import shutil
 import tempfile
 import threading
+import time
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from . import import_torchvision
 from .checks import check_count
@@ -30,8 +34,8 @@ CLASSES = {
     "mnist": [str(digit) for digit in range(10)],
     "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
 }
-# What readers raise on files that are cut short or overwritten
-DAMAGE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile)
+PATIENCE = 15  # seconds without a byte from a server
+MOST_IDX = 200_000_000  # bytes of a data set, unpacked
 # scikit-image's names, and scikit-learn's files; their sources and licences are listed in data/README.md.
 PHOTOGRAPHS = {
     "astronaut": "astronaut",
@@ -72,9 +76,9 @@ PILLOW = threading.Lock()
 def folder():
     """Return the folder of data sets and weights: ``LECTURE_DATA`` if it is set, else ``data/``."""
     named = os.environ.get("LECTURE_DATA")
-    if named and not Path(named).is_dir():
+    if named and not os.path.isdir(os.path.expanduser(named)):
         raise FileNotFoundError(f"LECTURE_DATA must name an existing folder, got {named!r}")
-    return Path(named) if named else FOLDER
+    return Path(named).expanduser() if named else FOLDER
 
 
 def load(name, split):
@@ -83,15 +87,33 @@ def load(name, split):
     name: "digits" (8 x 8, embedded in scikit-learn), "mnist" (28 x 28) or "cifar10" (3 x 32 x 32).
     split: "train" or "test". The digits' test split is a fixed, stratified fifth.
     Returns x (n, c, h, w) float32 in [0, 1] and y (n,) int64.
-    Raises ValueError for an unknown name or split, FileNotFoundError where the files are missing and
-    cannot be downloaded, OSError where they are damaged.
+    Raises ValueError for an unknown name or split, FileNotFoundError where files are missing and cannot be downloaded
+    (within PATIENCE seconds without a byte), OSError where they are damaged or cannot be read.
     """
-    readers = {"digits": _digits, "mnist": _mnist, "cifar10": _cifar10}
-    if name not in readers:
-        raise ValueError(f"name must be one of {sorted(readers)}, got {name!r}")
+    if name not in CLASSES:
+        raise ValueError(f"name must be one of {sorted(CLASSES)}, got {name!r}")
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test", got {split!r}')
-    return readers[name](split == "train")
+    if name == "digits":
+        return _digits(split == "train")
+    target, (official, read) = folder(), {"mnist": ("MNIST", _mnist), "cifar10": ("CIFAR10", _cifar10)}[name]
+
+    def download(temporary):
+        getattr(import_torchvision().datasets, official)(temporary, download=True)
+
+    try:
+        pixels, labels = fetched(lambda: read(split == "train"), download, target)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{official} is not (whole) in {target}: {error}. Load it once where there is a network, or set LECTURE_DATA to a "
+            'folder that holds it; dataset "digits" needs neither.'
+        ) from error
+    except Exception as error:
+        if getattr(error, "errno", None):
+            raise OSError(f"a file of {official} in {target} cannot be read ({error}): have a look at its permissions") from error
+        raise OSError(f"the files of {official} in {target} are damaged ({error}): delete them and load again") from error
+    x = torch.tensor(pixels).permute(0, 3, 1, 2).float() / 255
+    return x.contiguous(), torch.from_numpy(labels.astype(np.int64))
 
 
 def _digits(train):
@@ -104,67 +126,141 @@ def _digits(train):
     return x, torch.from_numpy(labels[kept].astype(np.int64))
 
 
+def _find(names, places):
+    """Return a file for each official name: in LECTURE_DATA's subfolders or itself, packed or not, ``.idx`` for ``-idx``."""
+    there = [one for place in places for one in sorted(folder().joinpath(place).glob("*"))]
+    found = {}
+    for name in names:
+        usual = name.replace("-idx", "[-.]idx").replace("-ubyte", "([-.]ubyte)?") + r"(\.gz)?"
+        files = [one for one in there if re.fullmatch(usual, one.name) and one.is_file()]
+        found[name] = min(files, key=lambda one: one.suffix == ".gz", default=None)
+    if missing := [name for name, file in found.items() if not file]:
+        seen = ", ".join(str(one.relative_to(folder())) for one in there[:8]) or "nothing"
+        raise FileNotFoundError(f"{', '.join(missing)} missing, found {seen}")
+    return list(found.values())
+
+
+def _checked(pixels, labels):
+    """Return images and labels if they belong together."""
+    if not 0 < len(pixels) == len(labels):
+        raise ValueError(f"{len(pixels)} images and {len(labels)} labels")
+    if not 0 <= labels.min() <= labels.max() <= 9:
+        raise ValueError(f"labels must lie in 0 to 9, got {labels.min()} to {labels.max()}")
+    return pixels, labels
+
+
 def _mnist(train):
-    set_ = _read("MNIST", train)
-    return set_.data.unsqueeze(1).float() / 255, set_.targets
+    part = "train" if train else "t10k"
+    names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+    images, labels = _find(names, ("MNIST/raw", "MNIST", "mnist/raw", "mnist", "raw", ""))
+    return _checked(_idx(images, 28, 28)[..., None], _idx(labels))
+
+
+def _idx(path, *shape):
+    """Return the bytes in an idx file, packed or not, as an array (n, *shape)."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        content = file.read(MOST_IDX)  # a packed file can hold any number of zeros
+    start = 8 + 4 * len(shape)
+    n = (len(content) - start) // math.prod(shape)
+    head, expected = np.frombuffer(content[:start], ">u4").tolist(), [2049 + len(shape), n, *shape]
+    if head != expected or len(content) != start + n * math.prod(shape):
+        raise ValueError(f"{path.name} holds {len(content)} bytes and begins with {head}, not {expected}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(n, *shape)
 
 
 def _cifar10(train):
-    jpegs = folder() / "cifar10" / f"cifar10_jpeg_{'train' if train else 'test'}.npz"
-    if jpegs.exists() and not (folder() / "cifar-10-batches-py").exists():
-        pixels, labels = _read_jpegs(jpegs)
-    else:
-        set_ = _read("CIFAR10", train)
-        pixels, labels = set_.data, np.asarray(set_.targets)
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    return x.contiguous(), torch.from_numpy(labels.astype(np.int64))
+    """Return the official images; where they are not, those of a copy kept as JPEG: close to the official ones, not the same."""
+    cifar10 = import_torchvision().datasets.CIFAR10
+    listed, jpegs = cifar10.train_list if train else cifar10.test_list, f"cifar10_jpeg_{'train' if train else 'test'}.npz"
+    places = "cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar10", ""
+    try:
+        files = _find([name for name, _ in listed], places)
+    except FileNotFoundError as missing:
+        with suppress(FileNotFoundError):
+            return _read_jpegs(*_find([jpegs], places))
+        raise missing
+    batches = []
+    for path, (_, md5) in zip(files, listed, strict=True):
+        content = path.read_bytes()
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise ValueError(f"{path.name} is not the official file")
+        batches.append(pickle.loads(content, encoding="latin1"))
+    pixels, labels = (np.concatenate([batch[key] for batch in batches]) for key in ("data", "labels"))
+    return _checked(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)
 
 
 def _read_jpegs(path):
-    """Decode a copy of CIFAR-10 kept as JPEG: close to the official bytes, but not the same.
-
-    The copy is sorted by class. It is shuffled, always in the same way, so that its first images are a fair sample.
-    """
+    """Decode CIFAR-10 kept as JPEG. The copy is sorted by class: it is shuffled, always alike, for a fair sample at its head."""
     from PIL import Image
 
     try:
         with np.load(path) as file:
+            if sum(one.file_size for one in file.zip.infolist()) > MOST_IDX:
+                raise ValueError("it unpacks to too much")
             bytes_, offset, labels = file["jpeg"].tobytes(), file["offset"], file["label"]
-        images = [np.asarray(Image.open(io.BytesIO(bytes_[a:b]))) for a, b in zip(offset, offset[1:], strict=False)]
-    except DAMAGE as error:
-        raise OSError(f"{path} is damaged ({error}): delete it and copy it again") from error
+        images = [Image.open(io.BytesIO(bytes_[a:b]), formats=["JPEG"]) for a, b in zip(offset, offset[1:], strict=False)]
+        if any(one.size != (32, 32) for one in images):
+            raise ValueError("it holds images that are not 32 x 32")
+        pixels, labels = _checked(np.stack([np.asarray(one.convert("RGB")) for one in images]), labels)
+    except Exception as error:  # a decoder raises errors of every kind
+        if getattr(error, "errno", None):
+            raise
+        raise ValueError(f"{path.name} is damaged: {error}") from error
     order = np.random.default_rng(0).permutation(len(labels))
-    return np.stack(images)[order], labels[order]
+    return pixels[order], labels[order]
 
 
-def _read(name, train):
-    """Open a torchvision data set, downloading it first if its files are missing."""
-    reader = getattr(import_torchvision().datasets, name)
+def fetched(read, download, place):
+    """Return read(); where it raises FileNotFoundError, download(folder) is called first and what it leaves moved to ``place``.
+
+    All of it is moved or nothing. One process downloads, others wait for it. Raises FileNotFoundError where that fails.
+    """
     try:
-        return reader(folder(), train=train, download=False)
-    except DAMAGE as error:
-        if "not found" not in str(error):  # torchvision's words for missing files; for CIFAR-10 for damaged ones as well
-            raise OSError(f"the files of {name} in {folder()} are damaged ({error}): delete them and load again") from error
-        _download(reader, folder())
-    return reader(folder(), train=train, download=False)
-
-
-def _download(reader, target):
-    """Download into a temporary folder beside the target and move the result: all of it or nothing."""
+        return read()
+    except FileNotFoundError as error:
+        missing = error
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".download-") as temporary:
-            reader(temporary, download=True)
-            for file in sorted(Path(temporary).rglob("*")):
-                if file.is_file() and file.suffix != ".gz":
-                    place = target / file.relative_to(temporary)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(file, place)
-    except DAMAGE as error:
-        raise FileNotFoundError(
-            f"{reader.__name__} is not (whole) in {target} and could not be downloaded ({error}). Load it once where there is a "
-            'network, or set LECTURE_DATA to a folder that holds it; dataset "digits" needs neither.'
-        ) from error
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock := place / ".download.lock"), ExitStack() as last:
+            last.callback(lock.unlink, missing_ok=True)
+            with suppress(FileNotFoundError):
+                return read()  # another process was first
+            for left in place.glob(".download-*"):  # by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=place, prefix=".download-", ignore_cleanup_errors=True) as temporary:
+                _watch(download, Path(temporary))
+                for file in sorted(Path(temporary).rglob("*")):
+                    if file.is_file() and file.suffix != ".gz":
+                        target = place / file.relative_to(temporary)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        os.replace(file, target)
+            return read()
+    except Exception as error:
+        raise FileNotFoundError(f"{missing}; it could not be downloaded ({error or type(error).__name__})") from error
+
+
+def _watch(download, folder):
+    """Run download(folder) in a thread, which is left alone when nothing more comes: no library's own time limit covers all."""
+    raised, size, now, since = [], 0, 0, time.monotonic()
+
+    def run():
+        try:
+            download(folder)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+        with suppress(OSError):  # a file that has just got its last name
+            now = sum(file.stat().st_size for file in folder.rglob("*"))
+        if now != size:
+            size, since = now, time.monotonic()
+        elif time.monotonic() - since > PATIENCE:
+            raise TimeoutError(f"the server sent nothing for {PATIENCE} seconds")
+    if raised:
+        raise raised[0]
 
 
 def photo(name):

@@ -6,13 +6,15 @@ Trained weights are safetensors files in ``data/``, listed with their sha256 in 
 
 import hashlib
 import json
-import pickle
+import threading
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from . import data, efficientnet, import_torchvision
+
+BUILDING = threading.Lock()
 
 
 class Normalize(nn.Module):
@@ -130,7 +132,25 @@ def verdicts(model, x):
 def has_weights(name):
     """Return whether ``pretrained(name)`` finds its weights on this machine, without a network."""
     file = import_torchvision().models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
-    return any((Path(hub) / "checkpoints" / file).exists() for hub in (data.folder() / "hub", torch.hub.get_dir()))
+    return any((place / file).exists() for place in _checkpoints())
+
+
+def _checkpoints():
+    """Return the folders in which weights are looked for."""
+    return data.folder() / "hub" / "checkpoints", Path(torch.hub.get_dir(), "checkpoints")
+
+
+def read_weights(path, sha256):
+    """Return the tensors in a file that ``torch.save`` wrote and whose sha256 begins so. No pickle is run, whatever it holds.
+
+    Raises OSError for another hash; what torch.load raises where the file holds more than tensors.
+    """
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not sha256 or not found.startswith(sha256):
+            raise OSError(f"{path} is damaged: expected sha256 {sha256}…, got {found[:12]}…")
+        file.seek(0)
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def pretrained(name):
@@ -140,6 +160,7 @@ def pretrained(name):
     or a classification model of torchvision, such as "alexnet" or "googlenet". It takes pixels
     (n, 3, 224, 224) in [0, 1]: the normalisation is inside. torchvision's weights are read from the folder
     ``hub/checkpoints`` of LECTURE_DATA (else data/), then from torch's own cache, then downloaded.
+    They must have the hash that is part of their file's name.
     Raises ValueError for an unknown name, FileNotFoundError where the weights cannot be had.
     """
     models = import_torchvision().models
@@ -151,18 +172,27 @@ def pretrained(name):
         raise ValueError(f'name must be a classification model of torchvision such as "alexnet", got {name!r}')
     weights = models.get_model_weights(name).DEFAULT
     file = weights.url.rsplit("/", 1)[-1]
-    own, default = str(data.folder() / "hub"), torch.hub.get_dir()
+    sha256 = torch.hub.HASH_REGEX.search(file)[1]
+    own, default = _checkpoints()
+
+    def download(folder):
+        torch.hub.download_url_to_file(weights.url, str(folder / file), sha256, progress=False)
+
     try:
-        torch.hub.set_dir(own if Path(own, "checkpoints", file).exists() else default)
-        classifier = models.get_model(name, weights=weights, progress=False)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        place = own if (own / file).exists() else default
+        state = data.fetched(lambda: read_weights(place / file, sha256), download, default)
+        with BUILDING:  # torchvision's builders rename old weights and so on, but would load them as a pickle
+            weights.get_state_dict = lambda **_: state
+            try:
+                classifier = models.get_model(name, weights=weights)
+            finally:
+                del weights.get_state_dict
+    except Exception as error:  # weights of another network, too, raise errors of every kind
         raise FileNotFoundError(
-            f"no weights for {name!r}: {file} could not be read from {own}/checkpoints or {default}/checkpoints, nor "
+            f"no weights for {name!r}: {file} could not be read from {own} or {default}, nor "
             f"downloaded ({error}). Where there is a network, call networks.pretrained({name!r}) once, or copy the file "
-            f"to {own}/checkpoints (a damaged copy: delete it first)."
+            f"to {own} (a damaged copy: delete it first)."
         ) from error
-    finally:
-        torch.hub.set_dir(default)
     preprocess = weights.transforms()
     model = nn.Sequential(Normalize(preprocess.mean, preprocess.std), classifier).eval()
     model.categories = weights.meta["categories"]

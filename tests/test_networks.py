@@ -1,7 +1,10 @@
 """The shipped networks are the ones that the manifest describes; torchvision's come with normalisation and categories."""
 
 import hashlib
+import io
 import json
+import os
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -18,7 +21,8 @@ models = import_torchvision().models
 FILES = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHIPPED = list(networks.manifest())
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "1_adversarial_examples.ipynb"
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "notebooks" / "1_adversarial_examples.ipynb"
 every_network = pytest.mark.parametrize("name", SHIPPED)
 
 
@@ -69,7 +73,9 @@ def test_the_accuracy_is_the_one_in_the_manifest(name, monkeypatch):
 
 def test_a_mirrored_network_answers_for_both_sides_alike_and_is_the_mean_of_two_plain_answers():
     generator = torch.Generator().manual_seed(0)
-    model = networks.small_resnet([0.5] * 3, [0.25] * 3, widths=(4, 6, 8), stem=4, mirror=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # with other weights, so small a network may be blind to what is left and what is right
+        model = networks.small_resnet([0.5] * 3, [0.25] * 3, widths=(4, 6, 8), stem=4, mirror=True)
     plain, x = torch.nn.Sequential(*model), torch.rand(5, 3, 32, 32, generator=generator)
     assert torch.equal(model.train()(x), plain(x))  # the same layers: each image as it is
     plain, model = plain.eval(), model.eval()
@@ -207,14 +213,24 @@ def cache(tmp_path, monkeypatch):
     torch.hub.set_dir(before)
 
 
-def place(folder, name, **options):
-    """Write random weights where torchvision's cache has the trained ones; return their file."""
-    file = folder / "checkpoints" / models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
-    file.parent.mkdir(parents=True)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        torch.save(models.get_model(name, weights=None, **options).state_dict(), file)
-    return file
+@pytest.fixture
+def place(monkeypatch):
+    """Write weights where torchvision's cache has the trained ones, as if they were these: random ones without content."""
+
+    def placed(folder, name, content=None, **options):
+        if content is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                torch.save(models.get_model(name, weights=None, **options).state_dict(), buffer := io.BytesIO())
+            content = buffer.getvalue()
+        weights = models.get_model_weights(name).DEFAULT
+        file = folder / "checkpoints" / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+        monkeypatch.setattr(weights.value, "url", f"https://download.pytorch.org/models/{file.name}")
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+        return file
+
+    return placed
 
 
 @pytest.mark.parametrize("name", ["alexnet", "googlenet"])
@@ -231,7 +247,7 @@ def test_without_network_and_cache_there_is_one_error_that_says_how_to_get_the_w
     ("name", "where", "options"),
     [("squeezenet1_1", "torch", {}), ("googlenet", "hub", {"init_weights": False, "aux_logits": True})],
 )
-def test_weights_are_read_from_the_folder_that_is_named_and_from_torchs_own_cache(cache, name, where, options):
+def test_weights_are_read_from_the_folder_that_is_named_and_from_torchs_own_cache(cache, place, name, where, options):
     place(cache / where, name, **options)
     assert networks.has_weights(name)
     model = networks.pretrained(name)
@@ -246,7 +262,7 @@ def test_weights_are_read_from_the_folder_that_is_named_and_from_torchs_own_cach
         assert torch.allclose(logits, model[1]((x - mean) / std), atol=1e-6)
 
 
-def test_an_attack_works_on_torchvisions_networks(cache):
+def test_an_attack_works_on_torchvisions_networks(cache, place):
     place(cache / "hub", "squeezenet1_1")
     model, x = networks.pretrained("squeezenet1_1"), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     y = model(x).argmax(1)
@@ -255,7 +271,7 @@ def test_an_attack_works_on_torchvisions_networks(cache):
 
 
 @pytest.mark.parametrize(("name", "cells"), [("alexnet", ["s1-n11", "s1-n13"]), ("googlenet", ["s1-n31", "s1-n32"])])
-def test_the_notebook_attacks_photographs_with_a_network_whose_weights_are_there(cache, name, cells):
+def test_the_notebook_attacks_photographs_with_a_network_whose_weights_are_there(cache, place, name, cells):
     """The weights are random: what is drawn means nothing, but it is drawn, of 224 x 224 pixels and 1,000 classes."""
     place(cache / "hub", name, **({"init_weights": False, "aux_logits": True} if name == "googlenet" else {}))
     sources = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, 4).cells}
@@ -269,18 +285,61 @@ def test_the_notebook_attacks_photographs_with_a_network_whose_weights_are_there
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 1_000_000])
-def test_truncated_weights_are_an_error_that_names_the_file(cache, kept):
+def test_truncated_weights_are_an_error_that_names_the_file(cache, place, kept):
     file = place(cache / "hub", "squeezenet1_1")
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(FileNotFoundError, match="no weights for 'squeezenet1_1': squeezenet1_1.* could not be read .*delete"):
         networks.pretrained("squeezenet1_1")
 
 
-def test_weights_of_another_network_are_an_error_that_names_the_file(cache):
-    file = place(cache / "hub", "squeezenet1_1")
-    torch.save(models.get_model("squeezenet1_0", weights=None).state_dict(), file)
+def saved(value):
+    torch.save(value, buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [saved({"another.weight": torch.zeros(3)}), saved([1, 2]), saved(3.0), b"junk", b""])
+def test_weights_of_another_network_are_an_error_that_names_the_file(cache, place, content):
+    place(cache / "hub", "squeezenet1_1", content)
     with pytest.raises(FileNotFoundError, match="no weights for 'squeezenet1_1'"):
         networks.pretrained("squeezenet1_1")
+
+
+class Bomb:
+    """What a pickle makes of it: a folder, made while it is read."""
+
+    def __init__(self, place):
+        self.place = str(place)
+
+    def __reduce__(self):
+        return os.mkdir, (self.place,)
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, saved, lambda bomb: saved({"classifier.1.weight": bomb})])
+@pytest.mark.parametrize("named", [True, False])
+def test_weights_never_run_a_pickle_whether_or_not_their_hash_is_right(cache, place, dump, named):
+    content = dump(Bomb(cache / "it ran"))
+    file = place(cache / "hub", "squeezenet1_1", content)
+    if not named:
+        file.write_bytes(content + b"more")
+    with pytest.raises(FileNotFoundError, match="no weights for 'squeezenet1_1'" + ("" if named else ".* sha256 ")):
+        networks.pretrained("squeezenet1_1")
+    assert not (cache / "it ran").exists()
+    pickle.loads(pickle.dumps(Bomb(cache / "it ran")))
+    assert (cache / "it ran").exists()
+
+
+def test_torch_load_and_pickle_are_called_with_care_wherever_they_are_called():
+    files = [path for folder in ("lecture_utils", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    sources = {path.name: path.read_text(encoding="utf-8") for path in files}
+    sources |= {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb")}
+    calls = [call for text in sources.values() for call in re.findall(r"(?:torch|hub)\.load\w*\([^\n]*", text)]
+    assert calls and all("weights_only=True" in call for call in calls)
+    assert not [
+        call for text in sources.values() for call in re.findall(r"allow_pickle=True|unsafe_load|weights_only=False", text)
+    ]
+    # the official CIFAR-10 is a pickle: it is read after its md5 was compared
+    unpickle = [name for name, text in sources.items() if re.search(r"pickle\.loads?\(|Unpickler", text)]
+    assert unpickle == ["data.py"] and sources["data.py"].index("!= md5:") < sources["data.py"].index("pickle.loads(")
 
 
 @pytest.mark.parametrize("name", ["alexnet2", "", None, "fcn_resnet50"])
