@@ -28,6 +28,7 @@ STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, 
 STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
 CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
+CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 RC = {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
@@ -197,7 +198,8 @@ class Curves(Panel):
             axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
         self.band = axes.axvspan(x[1], x[1], color="#dddddd", visible=False)
         self.mark = axes.axvline(x[1], color="#777777", linewidth=2, visible=False)
-        axes.legend(loc=legend or ("upper left" if log else "best"))
+        place = legend or ("upper left" if log else "best")
+        (self.figure if place.startswith("outside") else axes).legend(handles=self.lines, loc=place)
         self.moves(self.band, self.mark, *self.lines)
 
     def update(self, x, curves, alt, mark=None, band=None):
@@ -379,37 +381,40 @@ class Matrix(Panel):
 
 
 class Planes(Panel):
-    """Planes side by side, coloured where a function is positive, 0 and negative; a circle around 0, and named points.
+    """Planes side by side, coloured where a function is positive, 0 and negative; circles around 0, and named points.
 
     columns: how many. x, y: (label, low, high) of their axes. regions: names of the positive, zero, negative part.
-    points: names of the points. circle: name of the circle.
+    points: names of the points. circles: names of the circles.
     """
 
     @styled
-    def __init__(self, columns, x, y, regions, points, circle, size=(11, 5)):
+    def __init__(self, columns, x, y, regions, points, circles, size=(11, 5)):
         super().__init__([1] * columns, size)
         self.fields, self.circles, self.points = [], [], []
-        self.titles = [axes.set_title(" ", fontsize=14) for axes in self.axes]
+        self.titles = [axes.set_title("\n", fontsize=14) for axes in self.axes]
         for axes in self.axes:
             axes.grid(False)
             axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
             shown = axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest")
             self.fields.append(shown)
-            self.circles.append(axes.add_patch(Circle((0, 0), 0.0, fill=False, linewidth=2.5, label=circle)))
+            looks = zip(circles, CIRCLES, strict=False)
+            rings = [Circle((0, 0), 0.0, fill=False, lw=2.5, ls=style, ec=colour, label=name) for name, (colour, style) in looks]
+            self.circles.append([axes.add_patch(ring) for ring in rings])
             dots = [axes.plot([], [], mark, color=BLACK, markersize=10, label=p) for p, mark in zip(points, "os^X", strict=False)]
             self.points.append([dot for (dot,) in dots])
         colours = [np.array(colour) / 255 for colour in REGIONS]
         parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
-        line = Line2D([], [], color=BLACK, label=circle)
-        self.figure.legend(handles=[*parts, *self.points[0], line], loc="outside lower center", ncols=3)
-        for field, circle, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
-            self.moves(field, circle, *points, title)
+        lines = [Line2D([], [], color=c, linestyle=s, label=name) for name, (c, s) in zip(circles, CIRCLES, strict=False)]
+        self.figure.legend(handles=[*parts, *self.points[0], *lines], loc="outside lower center", ncols=4)
+        for field, rings, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
+            self.moves(field, *rings, *points, title)
 
-    def update(self, fields, radius, points, titles, alt):
-        """fields: arrays of numbers, the bottom row first, one a plane. points: for each plane, (x, y) of each point."""
+    def update(self, fields, radii, points, titles, alt):
+        """For each plane: numbers on a grid, the bottom row first; the circles' radii; (x, y) of each point; its title."""
         for plane, (field, title) in enumerate(zip(fields, titles, strict=True)):
             self.fields[plane].set_data(np.array(REGIONS, np.uint8)[1 - np.sign(np.asarray(field)).astype(int)])
-            self.circles[plane].set_radius(radius)
+            for ring, radius in zip(self.circles[plane], radii[plane], strict=True):
+                ring.set_radius(radius)
             for dot, place in zip(self.points[plane], points[plane], strict=True):
                 dot.set_data([place[0]], [place[1]])
             self.titles[plane].set_text(title)

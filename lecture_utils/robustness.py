@@ -94,23 +94,21 @@ def zero_radius(d, c):
 def strict_flip_radius(r, c):
     """Return the exact distance, in units of sqrt(d), from x_i to where an opposite neuron j overcomes neuron i.
 
-    r: <x_i, x_j> / d, at most c in size. The set {z_j >= 0, z_j >= z_i} of the network of Theorem 1 is convex; both
-    conditions are tight at its nearest point if r >= -(1 - c)/2, else only z_j = 0.
+    r: <x_i, x_j> / d, at most c in size. The set {z_j >= 0, z_j >= z_i} of the network of Theorem 1 is convex. Its nearest
+    point is the multiple of x_i + x_j at which z_i = z_j = 0 if r >= -(1 - c)/2, else x_i + g x_j, where only z_j = 0.
     """
     _check_c(c)
     if not abs(r) <= c + 1e-9:
         raise ValueError(f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
-    v1, v2 = (1 + c) / 2 - r, -(1 - c) / 2
-    if r < v2:
-        return v1
-    return math.sqrt((v1**2 + v2**2 - 2 * r * v1 * v2) / (1 - r**2))
+    return math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
 
 def strict_radii(X, y, c):
     """Return exactly r_strict of ``robust_network(X, y, c)`` at each of its points, for c <= 1/3: (m,), inf without opposites.
 
-    The least distance to an opposite neuron (``strict_flip_radius``). Raises ValueError for c > 1/3: there many
-    correlated opposite neurons flip the sign together, earlier than one alone; use ``radii.exact_radius_l2``.
+    The least distance to an opposite neuron (``strict_flip_radius``): for c <= 1/3 no set of them comes earlier, as
+    notebook 2 proves. Raises ValueError for c > 1/3: there many correlated ones together can; use
+    ``radii.exact_radius_l2``.
     """
     robust_network(X, y, c)
     if c > 1 / 3:
