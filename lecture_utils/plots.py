@@ -136,12 +136,19 @@ class Images(Panel):
         super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
         self.captions = [axes.set_title("\n".join([" "] * lines), fontsize=14) for axes in self.axes]
-        self.moves(*self.images, *self.captions)
+        look = {"fill": False, "edgecolor": ORANGE, "linewidth": 3, "clip_on": False}
+        self.frames = [axes.add_patch(Rectangle((0, 0), 0, 0, transform=axes.transAxes, **look)) for axes in self.axes]
+        self.moves(*self.images, *self.frames, *self.captions)
 
-    def update(self, images, captions, alt):
-        """Show tensors (1, c, h, w) or (c, h, w) in [0, 1], one a cell, with a caption each."""
-        for artist, image in zip(self.images, images, strict=True):
+    def update(self, images, captions, alt, pixels=None):
+        """Show tensors (1, c, h, w) or (c, h, w) in [0, 1], one a cell, with a caption each.
+
+        pixels: for each image the (row, column) of a pixel that gets a frame, or None.
+        """
+        for artist, frame, image, pixel in zip(self.images, self.frames, images, pixels or [None] * len(images), strict=True):
             artist.set_image(image)
+            (height, width), (row, column) = image.shape[-2:], pixel or (0, 0)
+            frame.set(visible=pixel is not None, bounds=(column / width, 1 - (row + 1) / height, 1 / width, 1 / height))
         for artist, caption in zip(self.captions, captions, strict=True):
             artist.set_text(caption)
         self.alt = alt
@@ -229,7 +236,7 @@ def _prepare(axes, names, x, y, log=""):
 class Square(Panel):
     """Paths of points in the plane inside the square |delta|_inf <= epsilon, and beside them one curve.
 
-    names: of the paths. reach: half the side of the plane shown. x, y: (label, low, high) of the curve's axes, both
+    names: of the paths. reach: half the side of the plane shown. x, y: (label, low, high) of the curve's axes, x
     logarithmic. mark: what the vertical line in the curve is called, point: what the dot on it is called.
     """
 
@@ -244,7 +251,7 @@ class Square(Panel):
             for name, (c, s), m in zip(names, STYLES, "os^", strict=False)
         ]
         plane.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, columnspacing=1, borderpad=0)
-        (self.curve,) = _prepare(side, [y[0]], x, (" ", *y[1:]), "xy")
+        (self.curve,) = _prepare(side, [y[0]], x, (" ", *y[1:]), "x")
         self.mark = side.axvline(x[1], color=VERMILION, linestyle="--", label=mark)
         (self.point,) = side.plot([], [], "o", color=BLACK, markersize=10, label=point)
         side.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=1, borderpad=0, labelspacing=0.2)
