@@ -112,7 +112,7 @@ class Explorer:
         self.widget = self._together(panel.image().width)
 
     def _together(self, width):
-        """Return inputs, sliders as wide as the picture and with text as large as in it, and the picture, below each other."""
+        """Return inputs, and beside them, where there is room, the picture below its sliders, as wide and with text as large."""
         longest = 1 + max((len(text) for one in self.sliders.values() for text, _ in one.options), default=0)
         for one in self.sliders.values():
             one.layout.width, one.layout.max_width = "100%", f"{width}px"
@@ -120,7 +120,8 @@ class Explorer:
             one.add_class(f"wide-{longest}")
         style = widgets.HTML(STYLE.format(longest), layout=widgets.Layout(display="none"))
         shown = [one.widget for one in self.inputs.values()]
-        return widgets.VBox([*shown, *self.sliders.values(), self._picture, style]).add_class("lecture-explorer")
+        figure = widgets.VBox([*self.sliders.values(), self._picture, style], layout={"flex": "1 1 30em", "min_width": "0"})
+        return widgets.Box([*shown, figure], layout={"flex_flow": "row wrap"}).add_class("lecture-explorer")
 
     @property
     def values(self):

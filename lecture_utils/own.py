@@ -63,8 +63,7 @@ class Pad(Input):
         self.button = widgets.Button(description="Clear")
         text = "Draw a digit on the black square, with the mouse or a finger. Escape clears it, and so does this button:"
         said = widgets.HTML(f'<p style="line-height: 1.5; margin: 0">{text}</p>')
-        beside = widgets.VBox([said, self.button], layout={"max_width": "16em", "margin": "0 0 0 1em"})
-        super().__init__(digit(strokes), widgets.HBox([self.canvas, beside]))
+        super().__init__(digit(strokes), widgets.VBox([self.canvas, said, self.button], layout={"width": "20em"}))
         self.canvas.on_client_ready(self._redraw)
         self.canvas.on_mouse_down(self.press)
         self.canvas.on_mouse_move(self.drag)

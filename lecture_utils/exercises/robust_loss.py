@@ -82,9 +82,9 @@ EXERCISE = Exercise(
     laws=(no_vertex_is_worse,),
     hints=(
         "The loss log(1 + exp(-m)) falls with the margin m. So which margin makes it largest?",
-        "Exercise 1.4: the smallest margin in the ball is y(w·x + b) - ε|w|₁. Put it into the loss, then take the mean.",
+        "Exercise 1.2: the smallest margin in the ball is y(w·x + b) - ε|w|₁. Put it into the loss, then take the mean.",
         "torch.nn.functional.softplus(-(y * (X @ w + b) - eps * w.abs().sum())).mean()",
     ),
     mistakes=MISTAKES,
-    written=("softplus(-m) = log(1 + exp(-m)) falls with m, so its maximum over δ stands where m is smallest: exercise 1.4."),
+    written=("softplus(-m) = log(1 + exp(-m)) falls with m, so its maximum over δ stands where m is smallest: exercise 1.2."),
 )

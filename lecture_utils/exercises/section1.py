@@ -2,4 +2,4 @@
 
 from . import cross_entropy, eta_threshold, iterated_fgsm, projection, worst_margin, wrong_margin
 
-EXERCISES = [one.EXERCISE for one in (cross_entropy, projection, eta_threshold, worst_margin, iterated_fgsm, wrong_margin)]
+EXERCISES = [one.EXERCISE for one in (cross_entropy, worst_margin, wrong_margin, projection, iterated_fgsm, eta_threshold)]

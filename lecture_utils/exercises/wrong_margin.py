@@ -90,7 +90,7 @@ EXERCISE = Exercise(
     random=random_classes,
     laws=(best_of_all_vertices,),
     hints=(
-        "Take one wrong class j. f_j - f_y is linear in δ: exercise 1.4 knows how large it gets. With which weights?",
+        "Take one wrong class j. f_j - f_y is linear in δ: exercise 1.2 knows how large it gets. With which weights?",
         "The weights of f_j - f_y are w_j - w_y, so its maximum is f_j(x) - f_y(x) + ε|w_j - w_y|₁. Then the best j.",
         "Compute (W - W[y]).abs().sum(1) for all classes at once, and leave out the class y itself before the maximum.",
     ),
