@@ -53,7 +53,7 @@ def test_the_solution_is_plain_and_equals_the_reference(number):
     one = exercise(number)
     generator = torch.Generator().manual_seed(1)
     for arguments in (*one.probes, *(one.random(generator) for _ in range(20))):
-        made, wanted = (comparable(one.run(function, *copy.deepcopy(arguments))) for function in (one.answer, one.reference))
+        made, wanted = (one.results(function, arguments) for function in (one.answer, one.reference))
         assert agree(made, wanted, arguments), arguments
     names = {name for code in codes(one.answer.__code__) for name in code.co_names} & one.answer.__globals__.keys()
     assert names <= {"math", "torch", "nn", "np", one.answer.__name__}
@@ -202,7 +202,13 @@ def test_something_that_is_no_function_is_incorrect():
 
 def test_hard_coded_answers_fail():
     for one in EXERCISES.values():
-        known = {repr(probe): one.run(one.reference, *probe) for probe in one.probes}
+        known = {}
+
+        def learn(*arguments, known=known, one=one):
+            return known.setdefault(repr(arguments), one.reference(*arguments))
+
+        for probe in one.probes:
+            one.results(learn, probe)
 
         def memorised(*arguments, known=known):
             return known.get(repr(arguments), next(iter(known.values())))

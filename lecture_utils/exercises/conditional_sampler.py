@@ -12,7 +12,7 @@ from scipy import stats
 from .. import concentration, initialization
 from .engine import Exercise, Mistake
 from .inputs import normal, of_numbers, seeded, signs
-from .random_networks import empty, parts_of, settle
+from .random_networks import parts_of, settle
 
 REFERENCE = initialization.conditional_sampler
 
@@ -54,9 +54,7 @@ def naive_outputs(k, d):
 
 def draw_samples(answer, k, d, derivative, n, generator):
     """Draw many networks, and reduce them to statistics that are the same for every right answer."""
-    if empty(result := answer(k, d, derivative, n, generator)):
-        return result
-    a, u, t, g2 = parts_of(result, a=(n, k), u=(n, k), t=(n, k), g2=(n,))
+    a, u, t, g2 = parts_of(answer(k, d, derivative, n, generator), a=(n, k), u=(n, k), t=(n, k), g2=(n,))
     c = a * derivative(u)
     size, along = c.square().sum(1), (c * u).sum(1) / math.sqrt(k)
     rest = t - u * along[:, None] / d  # what is left without the direction of x

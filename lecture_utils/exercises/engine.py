@@ -1,28 +1,34 @@
 """How an answer is checked.
 
-An exercise is a declaration: a reference, probes, random inputs with a law that a right answer obeys, hints, and the
+An exercise is a declaration: a reference, probes, random inputs with laws that a right answer obeys, hints, and the
 typical mistakes. An answer is right if it agrees with the reference on the probes and on the random inputs, and obeys
-the law. A wrong one that agrees with a mistake on every probe gets that mistake's hint; any other is shown the first
-probe on which it fails. Nothing the answer does reaches the caller: not an exception, not an endless loop, not a
-change of its arguments or of the random state.
+the laws. A wrong one that agrees with a mistake on every probe, and on random inputs, gets that mistake's hint; any other
+is shown the first input on which it fails. The answer runs in a process of its own (``runner``) and is judged here: nothing
+it does reaches the caller, and nothing the caller has set changes what is wanted.
 """
 
+import contextlib
 import copy
-import ctypes
+import dis
 import functools
 import html
 import inspect
+import io
 import itertools
+import linecache
 import os
-import sys
-import threading
-import traceback
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
+from . import runner, worker
+from .compare import agree, comparable, cut, kind, shown, type_of, written
+
 RANDOM_INPUTS = 12
+SURE = 3  # random inputs on which an answer has to agree with a mistake as well
+PATIENCE = 180.0  # seconds for a whole check
 STATUSES = {"correct": "✓ correct", "incorrect": "✗ not yet", "unattempted": "○ not attempted yet", "error": "! error"}
 COLOURS = {"correct": "#1b7f3b", "incorrect": "#b35900", "unattempted": "#5f6b7a", "error": "#b00020"}
 
@@ -82,12 +88,8 @@ class WrongResult(Exception):
     """Raised by an exercise's ``run``: what is wrong with the form of an answer's result, in words."""
 
 
-class _OutOfTime(BaseException):
-    """Raised inside an answer that runs too long."""
-
-
-class _Stop(Exception):
-    """Ends a check with a status and a message."""
+class _Stop(BaseException):
+    """Ends a check with a status and a message. Not for an exercise's ``run`` to catch."""
 
 
 @dataclass
@@ -102,6 +104,7 @@ class Exercise:
         and with an answer that returns float64 tensors.
     run: (answer, *arguments) -> what is compared: a number, a tensor, or a tuple of them; the answer's own result by default.
         May raise WrongResult. parts: what the parts of that tuple are called.
+    nothing: what returning nothing means, where that is right: None itself where ``run`` looks elsewhere; ... where it is wrong.
     differs: where the library's function differs from the solution, and why.
     number: such as "1.2", given by the exercise's place in the list of its section.
     """
@@ -118,6 +121,7 @@ class Exercise:
     laws: tuple[Callable, ...] = ()
     run: Callable = lambda answer, *arguments: answer(*arguments)
     parts: tuple[str, ...] = ()
+    nothing: object = ...
     differs: str = ""
     time_limit: float = 10.0
     number: str = field(default="", init=False)
@@ -128,12 +132,16 @@ class Exercise:
         """Return Feedback on an answer, a function like the reference.
 
         Never raises and never hangs; but where LECTURE_CHECK=strict is set in the environment, and where nbgrader
-        autogrades or validates, anything but "correct" raises AssertionError.
+        autogrades or validates, anything but "correct" raises AssertionError. An interrupt ends the answer.
         """
+        state = worker.State()
         try:
-            status, message = "correct", self._examine(answer)
-        except _Stop as stop:
-            status, message = stop.args
+            with contextlib.redirect_stderr(io.StringIO()):  # for nbgrader, what is written there costs the point
+                status, message, printed = self._examine(answer)
+        finally:
+            state.restore()
+        if printed:
+            print(printed)
         feedback = Feedback(f"Exercise {self.number}, {self.title}", status, message)
         if not feedback.passed and (
             os.environ.get("LECTURE_CHECK") == "strict" or os.environ.get("NBGRADER_EXECUTION") in ("autograde", "validate")
@@ -154,96 +162,110 @@ class Exercise:
         return Text(" ".join(words.split()), inspect.getsource(self.answer))
 
     def _examine(self, answer):
-        """Return the words for a right answer, or raise _Stop."""
-        if answer is None or answer is ...:
-            raise _Stop("unattempted", "Write your function, then run this cell again.")
-        if not callable(answer):
-            raise _Stop("incorrect", f"check takes your function itself, without calling it; it got a {type(answer).__name__}.")
-        results, wanted = [], self._wanted
-        for probe, target in zip(self.probes, wanted, strict=True):
-            results.append(self._result(answer, probe, target))
+        """Return status, message, and what the answer has printed."""
+        called = None
+        try:
+            if answer is None or answer is ... or is_stub(answer):
+                raise _Stop("unattempted", "Write your function, then run this cell again.")
+            if not callable(answer):
+                raise _Stop("incorrect", f"check takes your function itself, without calling it; it got a {_kind_of(answer)}.")
+            called = Called(self, answer)
+            with _neutral():
+                self._judge(called)
+            count = f"{len(self.probes)} examples and {RANDOM_INPUTS} random inputs agree with the reference."
+            status, message = "correct", count
+        except _Stop as stop:
+            status, message = stop.args
+        finally:
+            if called:
+                called.place.close()
+        if called and called.place.note:
+            message = f"{message}\n{called.place.note}"
+        return status, message, called.printed if called else ""
+
+    def _judge(self, answer):
+        """Raise _Stop, unless the answer is right."""
+        wanted = self._wanted
+        results = [self._result(answer, probe, target) for probe, target in zip(self.probes, wanted, strict=True)]
         wrong = [not agree(*pair) for pair in zip(results, wanted, self.probes, strict=True)]
         if any(wrong):
             first = wrong.index(True)
             for mistake in self.mistakes:
-                if any(all(map(agree, results, made, self.probes)) for made in self._made(mistake)):
+                if self._makes(mistake, answer, results):
                     example = first if mistake.example is None else mistake.example
                     raise _Stop("incorrect", f"{mistake.hint}\n{self._difference(example, results, wanted)}")
             raise _Stop("incorrect", self._difference(first, results, wanted))
-
-        def numeric(*arguments):
-            values = comparable(answer(*copy.deepcopy(arguments)))
-            return values if len(values) > 1 else values[0]
-
-        generator = torch.Generator().manual_seed(0)
-        for _ in range(RANDOM_INPUTS):
-            arguments = self.random(generator)
-            target = comparable(self.run(self.reference, *copy.deepcopy(arguments)))
+        for arguments, target in self._random_inputs:
             result = self._result(answer, arguments, target)
             if not agree(result, target, arguments):
-                where = "Right on our examples, wrong on random inputs."
+                where = "Right on our examples, wrong on a random input."
                 raise _Stop("incorrect", f"{where}\n{self._describe(arguments, target, result)}")
             for law in self.laws:
-                broken = self._guarded(lambda law=law, arguments=arguments: law(numeric, *arguments), answer, arguments)
-                if broken:
-                    raise _Stop("incorrect", f"{broken}\n{self._describe(arguments, target, result)}")
-        return f"{len(self.probes)} examples and {RANDOM_INPUTS} random inputs agree with the reference."
+                if broken := self._broken(law, answer, arguments):
+                    raise _Stop("incorrect", f"{broken}\nWith {self._arguments(arguments)}")
+
+    def _broken(self, law, answer, arguments):
+        """Return what a law has to say of an answer; where the result does not even fit, that."""
+        try:
+            return law(answer.numeric, *copy.deepcopy(arguments))
+        except Exception as error:
+            return f"What you return does not fit: {cut(str(error))}"
+
+    def results(self, function, arguments, parts=None):
+        """Return what ``run`` makes of a function of ours on copies of the arguments, comparable."""
+        ours = Called(self, function, runner=lambda arguments, times: [function(*arguments) for _ in range(times)])
+        return comparable(worker.plain(self.run(ours, *copy.deepcopy(arguments))), parts)
 
     @functools.cached_property
     def _wanted(self):
-        return [comparable(self.run(self.reference, *copy.deepcopy(probe))) for probe in self.probes]
+        return [self.results(self.reference, probe) for probe in self.probes]
+
+    @functools.cached_property
+    def _random_inputs(self):
+        """Random arguments, and what is wanted: the same in every check."""
+        generator = torch.Generator().manual_seed(0)
+        inputs = [self.random(generator) for _ in range(RANDOM_INPUTS)]
+        return [(arguments, self.results(self.reference, arguments)) for arguments in inputs]
+
+    def _makes(self, mistake, answer, results):
+        """Whether the answer does what a mistake does: on the probes, and on random inputs."""
+        for form, made in zip(mistake.forms, self._made(mistake), strict=True):
+            if all(map(agree, results, made, self.probes)):
+                try:
+                    for arguments, target in self._random_inputs[:SURE]:
+                        made = self.results(form, arguments, len(target))
+                        if not agree(self._result(answer, arguments, target), made, arguments):
+                            break
+                    else:
+                        return True
+                except (_Stop, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+                    continue
+        return False
 
     def _made(self, mistake):
         """Yield, for each form of a mistake, its results on the probes."""
         for form in mistake.forms:
             if form not in self._results:
-                self._results[form] = [comparable(self.run(form, *copy.deepcopy(probe))) for probe in self.probes]
+                pairs = zip(self.probes, self._wanted, strict=True)
+                self._results[form] = [self.results(form, probe, len(target)) for probe, target in pairs]
             yield self._results[form]
 
     def _result(self, answer, arguments, target):
         """Return the answer's comparable result on copies of the arguments, or raise _Stop."""
-        raw = self._guarded(lambda: self.run(answer, *copy.deepcopy(arguments)), answer, arguments)
-        if raw is None or raw is ...:
-            empty = "None" if raw is None else "..."
-            raise _Stop("unattempted", f"Your function returns {empty}: fill it in, and return the result.")
         try:
-            result = comparable(raw)
-        except (TypeError, ValueError, RuntimeError):
-            raise _Stop("incorrect", f"Expected {kind(target)}, got a {type(raw).__name__} that is no number.") from None
+            raw = worker.plain(self.run(answer, *copy.deepcopy(arguments)))
+        except WrongResult as wrong:
+            raise _Stop("incorrect", cut(str(wrong))) from None
+        except Exception as error:  # ours, with a result that no right answer has
+            told = f"What you return does not fit: {cut(str(error))}\nCalled with {self._arguments(arguments)}"
+            raise _Stop("incorrect", told) from None
+        try:
+            result = comparable(raw, len(target))
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise _Stop("incorrect", f"Expected {kind(target)}, got a {type_of(raw)} that is no number.") from None
         if len(result) != len(target):
             raise _Stop("incorrect", f"Expected {kind(target)}, got {kind(result)}.")
         return result
-
-    def _guarded(self, call, answer, arguments):
-        """Return call(), under the time limit and with the random state put back; or raise _Stop."""
-        box = {}
-
-        def work():
-            try:
-                with torch.random.fork_rng(devices=[]):
-                    box["value"] = call()
-            except BaseException as error:
-                box["error"] = error
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            thread.join(self.time_limit)
-        finally:
-            if thread.is_alive():
-                line = _line(traceback.extract_stack(sys._current_frames()[thread.ident]), answer)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_OutOfTime))
-        if not box:
-            raise _Stop("error", f"Still running after {self.time_limit:g} seconds{line}. Does every loop end?")
-        error = box.get("error")
-        if error is None:
-            return box["value"]
-        if isinstance(error, WrongResult):
-            raise _Stop("incorrect", str(error)) from None
-        if isinstance(error, NotImplementedError) or "ellipsis" in str(error):
-            raise _Stop("unattempted", "Replace the dots by your own code.") from None
-        line = _line(traceback.extract_tb(error.__traceback__), answer)
-        raise _Stop("error", f"{type(error).__name__}{line}: {error}\nCalled with {self._arguments(arguments)}") from None
 
     def _difference(self, index, results, wanted):
         return self._describe(self.probes[index], wanted[index], results[index])
@@ -256,67 +278,101 @@ class Exercise:
         return f"With {self._arguments(arguments)}\nwanted {shown(target, names)}\ngot    {shown(result, names)}"
 
     def _arguments(self, arguments):
-        names = list(inspect.signature(self.run).parameters)[1:]
-        if names == ["arguments"]:  # run passes them on as they are
-            names = inspect.signature(self.reference).parameters
-        return ", ".join(f"{name} = {_text(value)}" for name, value in zip(names, arguments, strict=False))
+        names = inspect.signature(self.answer).parameters
+        return ", ".join(f"{name} = {written(value)}" for name, value in zip(names, arguments, strict=False))
 
 
-def comparable(result):
-    """Return a result as a tuple of float64 tensors. Raises TypeError, ValueError or RuntimeError if it holds no numbers."""
-    parts = result if isinstance(result, tuple) else (result,)
-    return tuple(_numbers(part).to(torch.float64) for part in parts)
+class Called:
+    """An answer as ``run`` and the laws call it: it raises _Stop where the answer fails, and counts the time."""
+
+    def __init__(self, exercise, answer, runner=None):
+        self.exercise, self.answer, self.printed, self.began = exercise, answer, "", time.monotonic()
+        self.place, self._ours = None, runner
+        if runner is None:
+            self.place = place(answer, exercise.time_limit)
+
+    def __call__(self, *arguments):
+        return self.many(1, *arguments)[0]
+
+    def many(self, times, *arguments):
+        """Return the results of so many calls with the same arguments, faster than one by one."""
+        nothing = self.exercise.nothing
+        if self._ours:
+            made = [worker.plain(one) for one in self._ours(arguments, times)]
+        else:
+            made = self._replied(arguments, times)
+            if any(one is ... for one in made):
+                raise _Stop("unattempted", "Your function returns ...: fill it in, and return the result.")
+            if nothing is ... and any(one is None for one in made):
+                raise _Stop("incorrect", "Your function returns nothing: does every way through it end in a return?")
+        return [nothing if one is None else one for one in made]
+
+    def _replied(self, arguments, times):
+        if time.monotonic() - self.began > PATIENCE:
+            raise _Stop("error", f"Still running after {PATIENCE:g} seconds: every call is slow.")
+        given = copy.deepcopy(arguments) if self.place.note else arguments  # in the kernel it may change them
+        reply = self.place(arguments, times)
+        self.printed = self.printed or reply.printed
+        if reply.failure:
+            self.printed = reply.printed or self.printed
+            raise _Stop(*self._told(reply.failure, given))
+        return reply.results
+
+    def _told(self, failure, arguments):
+        if failure.stub:
+            return "unattempted", "Replace the dots by your own code."
+        line, inputs = self._line(failure.frames), f"Called with {self.exercise._arguments(arguments)}"
+        if failure.kind == "OutOfTime":
+            return "error", f"Still running after {failure.text} seconds{line}. Does every loop end?\n{inputs}"
+        if failure.kind == "Ended":
+            memory = "It ended itself, or took more memory than there is."
+            return "error", f"The process that ran your function ended (exit code {failure.text}). {memory}\n{inputs}"
+        return "error", f"{failure.kind}{line}: {cut(failure.text)}\n{inputs}"
+
+    def _line(self, frames):
+        """Say in which line of the answer's own file the innermost of these frames stands."""
+        code = worker.own_code(self.answer)
+        own = [line for file, line in frames if code and file == code.co_filename]
+        return f' in line {own[-1]}, "{linecache.getline(code.co_filename, own[-1]).strip()}"' if own else ""
+
+    def numeric(self, *arguments):
+        """Return the answer's result in float64: a tensor, or a tuple of them."""
+        raw = self(*copy.deepcopy(arguments))
+        wanted = 1 if self.exercise.run is Exercise.run and len(self.exercise._wanted[0]) == 1 else None
+        try:
+            values = comparable(raw, wanted)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            text = f"Expected numbers, got a {type_of(raw)}.\nCalled with {self.exercise._arguments(arguments)}"
+            raise _Stop("incorrect", text) from None
+        return values if len(values) > 1 else values[0]
 
 
-def _numbers(part):
-    if isinstance(part, list) and any(isinstance(item, torch.Tensor) for item in part):
-        return torch.stack([_numbers(item) for item in part])
-    numbers = torch.as_tensor(part).detach()
-    if numbers.is_complex():
-        raise TypeError("complex numbers")
-    return numbers
+place = runner.place
 
 
-def agree(result, target, arguments):
-    """Whether two comparable results are equal, up to the rounding of a computation in float32."""
-    inputs = [torch.as_tensor(a).abs().max() for a in arguments if isinstance(a, int | float | torch.Tensor)]
-    for ours, theirs in zip(result, target, strict=True):
-        if ours.shape != theirs.shape:
-            return False
-        size = theirs[theirs.isfinite()].abs().max().item() if theirs.isfinite().any() else 0.0
-        tolerance = 1e-4 * size + 1e-6 * max(inputs, default=1.0)
-        if not torch.allclose(ours, theirs, rtol=0, atol=float(tolerance), equal_nan=True):
-            return False
-    return True
+@contextlib.contextmanager
+def _neutral():
+    """What is wanted does not depend on the caller's default dtype, device, gradient mode and random state."""
+    torch.set_default_dtype(torch.float32)
+    worker.set_device(torch.device("cpu"))
+    torch.manual_seed(0)
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
-def kind(values):
-    """Describe the shapes of a comparable result in words."""
-    shapes = [f"a tensor of shape {tuple(value.shape)}" if value.dim() else "a number" for value in values]
-    return shapes[0] if len(shapes) == 1 else f"a tuple of {len(shapes)}: " + ", ".join(shapes)
+def is_stub(answer):
+    """Whether a function's body is empty: nothing, ..., pass, a docstring, or a bare NotImplementedError."""
+    code = worker.own_code(answer)
+    if code is None:
+        return False
+    silent = {"RESUME", "NOP", "CACHE", "PRECALL", "PUSH_NULL", "MAKE_CELL", "COPY_FREE_VARS"}
+    steps = [(one.opname, one.argval) for one in dis.get_instructions(code) if one.opname not in silent]
+    names = [name for name, _ in steps]
+    if names in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"]):
+        return steps[0][1] is None or steps[0][1] is ...
+    raises = names[:1] == ["LOAD_GLOBAL"] and names[-1:] == ["RAISE_VARARGS"] and steps[0][1] == "NotImplementedError"
+    return raises and set(names[1:-1]) <= {"LOAD_CONST", "CALL"}
 
 
-def shown(values, names=()):
-    """Write a comparable result out, with its shape, and the names of its parts if they have any."""
-    texts = [_text(value) + (f"  (shape {tuple(value.shape)})" if value.dim() else "") for value in values]
-    return "; ".join([f"{name}: {text}" for name, text in zip(names, texts, strict=True)] if names else texts)
-
-
-def _text(value):
-    if isinstance(value, torch.Tensor):
-        value = value.tolist()
-    if isinstance(value, torch.Generator):
-        return f"a generator of seed {value.initial_seed()}"
-    if callable(value):
-        return getattr(value, "__name__", repr(value))
-    if isinstance(value, list):
-        rest = ", ..." if len(value) > 6 else ""
-        return "[" + ", ".join(_text(item) for item in value[:6]) + rest + "]"
-    return f"{value:.5g}" if isinstance(value, float) else repr(value)
-
-
-def _line(frames, answer):
-    """Say in which line of the answer's own file the innermost of these frames stands."""
-    code = getattr(inspect.unwrap(answer), "__code__", None)
-    own = [frame for frame in frames if code and frame.filename == code.co_filename]
-    return f' in line {own[-1].lineno}, "{own[-1].line}"' if own else ""
+def _kind_of(answer):
+    return worker.plain(answer).kind if isinstance(worker.plain(answer), worker.Other) else type(answer).__name__

@@ -118,6 +118,7 @@ EXERCISE = Exercise(
     PROBES,
     random=random_ray,
     laws=(first_of_a_grid,),
+    nothing=math.inf,
     hints=(
         "On the ray z_j(t) = z_j + t s_j with s_j = w_j·u. Each neuron switches at most once. Where?",
         "Between the times t_j = -z_j/s_j > 0, sorted, f is linear. Evaluate y f at 0, at each t_j, and once beyond the last.",

@@ -35,8 +35,6 @@ def certified_share(answer, X, y, c):
     Any network that passes is right, so its margins are shown as 1.
     """
     made = answer(X.clone(), y.clone(), c)
-    if made is None or made is ...:
-        return made
     if not (isinstance(made, tuple) and len(made) == 3):
         raise WrongResult("Return three tensors, W, b, a, of shapes (m, d), (m,), (m,).")
     W, b, a = comparable(made)

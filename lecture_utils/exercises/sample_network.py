@@ -12,7 +12,7 @@ import torch
 from .. import initialization
 from .engine import Exercise, Mistake
 from .inputs import normal, seeded, signs, uniform
-from .random_networks import empty, parts_of, power, settle
+from .random_networks import parts_of, power, settle
 
 REFERENCE = initialization.random_network
 
@@ -38,9 +38,7 @@ ELSEWHERE = torch.Generator().manual_seed(0)  # never the one that is passed in
 def draw_networks(answer, k, d, sigma, generator):
     """Draw many networks, and reduce them to statistics that are the same for every right answer."""
     again = copy.deepcopy(generator)
-    if empty(first := answer(k, d, sigma, generator)):
-        return first
-    results = [first, *(answer(k, d, sigma, generator) for _ in range(NETWORKS - 1))]
+    results = answer.many(NETWORKS, k, d, sigma, generator)
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):

@@ -1,0 +1,277 @@
+"""Where an answer is called: in a process of its own, that stays warm, or where it cannot go there, in the kernel.
+
+Both come as a function (arguments, times) -> Reply, and never raise what the answer raised.
+"""
+
+import contextlib
+import ctypes
+import os
+import pickle
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+import psutil
+import torch
+
+from . import worker
+from .worker import Failure, Reply
+
+WALL = 6  # a busy machine may take so many times the limit, which is of computing time
+WARM_UP = 60.0
+POLL = 0.02
+MOST_MEMORY = 450_000_000  # a process that has grown beyond it is exchanged for a new one
+
+
+class CannotTravel(Exception):
+    """Raised where an answer cannot be sent to another process. Says why."""
+
+
+class _Gone(Exception):
+    """The process ended."""
+
+
+class Process:
+    """A process that answers run in. Starting it takes a moment, in which the kernel goes on."""
+
+    def __init__(self):
+        from loky.backend import get_context
+
+        context = get_context("loky")
+        self.connection, theirs = context.Pipe()
+        handle, self.trace = tempfile.mkstemp(prefix="exercise-")
+        os.close(handle)
+        self.process = context.Process(target=worker.serve, args=(theirs, self.trace), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.ready = False
+
+    def ask(self, what, payload, limit):
+        """Return the Reply. limit: seconds of computing, WALL times as many on the clock; then the process ends."""
+        if not self.ready:
+            self._wait(WARM_UP, WARM_UP)
+            self.ready = True
+        try:
+            self.connection.send_bytes(worker.dumps((what, payload)))
+        except OSError as error:
+            raise _Gone from error
+        return self._wait(limit, WALL * limit)
+
+    def _wait(self, computing, clock):
+        began, used, limit = time.monotonic(), self._used(), None
+        while not self.connection.poll(POLL):
+            if self._used() - used > computing:
+                limit = computing
+            elif time.monotonic() - began > clock:
+                limit = clock
+            if limit:
+                frames = self._place()
+                self.end()
+                return Reply(failure=Failure("OutOfTime", f"{limit:g}", frames))
+        try:
+            return worker.loads_plain(self.connection.recv_bytes())
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise _Gone from error
+
+    def _used(self):
+        """Return the seconds that the process has computed."""
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(self.process.pid).cpu_times()
+            return times.user + times.system
+        return 0.0
+
+    def _place(self):
+        """Return where the process stands, from the outermost call on."""
+        if not hasattr(signal, "SIGUSR1"):
+            return ()
+        with contextlib.suppress(OSError):
+            os.kill(self.process.pid, signal.SIGUSR1)
+            for _ in range(20):
+                time.sleep(0.01)
+                with open(self.trace, encoding="utf-8", errors="replace") as file:
+                    found = re.findall(r'^  File "(.*)", line (\d+) in', file.read(), flags=re.MULTILINE)
+                if found:
+                    return tuple((name, int(line)) for name, line in reversed(found))
+        return ()
+
+    def end(self):
+        """End the process and whatever it has started."""
+        with contextlib.suppress(Exception):
+            if hasattr(os, "killpg") and os.getpgid(self.process.pid) == self.process.pid:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(Exception):
+            self.process.kill()
+            self.process.join(2)
+        self.connection.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.trace)
+
+
+_lock = threading.RLock()
+_process = None
+
+
+def warm_up():
+    """Start the process, if there is none, and return at once. Where none can be started, answers run in the kernel."""
+    global _process
+    with _lock:
+        if _process is None or not _process.process.is_alive():
+            try:
+                _process = Process()
+            except Exception:
+                _process = None
+        return _process
+
+
+def exchange():
+    """End the process, and start another one."""
+    global _process
+    with _lock:
+        if _process is not None:
+            _process.end()
+        _process = None
+        return warm_up()
+
+
+class Away:
+    """An answer in the process of its own."""
+
+    note = ""
+
+    def __init__(self, answer, seen, limit):
+        self.limit = limit
+        try:
+            code = worker.dumps(answer, by_value=_modules_of(answer))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise CannotTravel(_first_line(error)) from None
+        self.process = warm_up()
+        if self.process is None:
+            raise CannotTravel("this system starts none")
+        reply = self._ask("answer", (code, seen))
+        if reply.failure:
+            raise CannotTravel(f"{reply.failure.kind} {reply.failure.text}".splitlines()[0])
+
+    def __call__(self, arguments, times=1):
+        try:
+            payload = worker.dumps(arguments)
+        except Exception as error:
+            return Reply(failure=Failure(type(error).__name__, f"the inputs cannot be sent: {_first_line(error)}"))
+        reply = self._ask("call", (payload, times, torch.get_rng_state()))
+        if reply.random_state is not None:
+            torch.set_rng_state(reply.random_state)
+        for argument, left in zip(arguments, reply.effects, strict=False):
+            with contextlib.suppress(Exception):  # an answer that rebuilt the network: what it left is compared as it is
+                worker.apply(argument, left)
+        return reply
+
+    def _ask(self, what, payload):
+        """Return the Reply; whatever happens to the process, the next one is warm."""
+        for attempt in range(2):
+            try:
+                reply = self.process.ask(what, payload, self.limit)
+            except _Gone:
+                code = self.process.process.exitcode
+                self.process = exchange()
+                if what == "answer" and attempt == 0 and self.process:
+                    continue  # it had ended before
+                return Reply(failure=Failure("Ended", f"{code}"))
+            except BaseException:
+                exchange()
+                raise
+            if reply.failure and reply.failure.kind == "OutOfTime":
+                self.process = exchange()
+            return reply
+
+    def close(self):
+        """Make the process ready for the next answer."""
+        if self.process is not _process or self.process is None:
+            return
+        reply = self._ask("end", None)
+        if reply.failure or reply.extra["threads"] > 0 or reply.extra["memory"] > MOST_MEMORY:
+            exchange()
+
+
+class Here:
+    """An answer in the kernel: in a thread that is asked to stop at the limit, the kernel's state put back by the caller."""
+
+    def __init__(self, answer, limit, why):
+        self.answer, self.limit = answer, limit
+        self.note = f"It ran in the kernel, for it cannot be sent to a process of its own ({why})."
+
+    def __call__(self, arguments, times=1):
+        box, streams, leave = [], (sys.stdout, sys.stderr), os._exit
+        plt, pages = sys.modules.get("matplotlib.pyplot"), None
+
+        def stay(status=0):
+            raise SystemExit(status)
+
+        if plt:
+            pages, plt.show = plt.show, lambda *arguments, **options: None
+        os._exit = stay
+        grad = torch.is_grad_enabled()
+
+        def work():
+            with torch.set_grad_enabled(grad):
+                box.append(worker.perform(self.answer, arguments, times))
+
+        thread = threading.Thread(target=work, daemon=True)
+        used, began, limit = time.process_time(), time.monotonic(), None
+        try:
+            thread.start()
+            while thread.is_alive() and not limit:
+                thread.join(POLL)
+                if time.process_time() - used > self.limit:
+                    limit = self.limit
+                elif time.monotonic() - began > WALL * self.limit:
+                    limit = WALL * self.limit
+        finally:
+            frames = ()
+            if thread.is_alive():
+                frame = sys._current_frames().get(thread.ident)
+                while frame:
+                    frames = ((frame.f_code.co_filename, frame.f_lineno), *frames)
+                    frame = frame.f_back
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+            sys.stdout, sys.stderr = streams
+            os._exit = leave
+            if plt:
+                plt.show = pages
+        return box[0] if box else Reply(failure=Failure("OutOfTime", f"{limit:g}", frames))
+
+    def close(self):
+        pass
+
+
+def place(answer, limit):
+    """Return the answer as a function (arguments, times) -> Reply."""
+    seen = {
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "device": str(torch.get_default_device()),
+        "folder": worker.folder(),
+        "environment": dict(os.environ),
+        "path": list(sys.path),
+    }
+    try:
+        return Away(answer, seen, limit)
+    except CannotTravel as reason:
+        return Here(answer, limit, reason)
+
+
+def _modules_of(answer):
+    """Return the answer's module, where it is one that may change: none that is installed, and none of ours."""
+    code = worker.own_code(answer)
+    name = getattr(answer, "__module__", None) if code is None else None
+    names = {name} if name else set()
+    if code is not None:
+        names |= {one for one, module in list(sys.modules.items()) if getattr(module, "__file__", None) == code.co_filename}
+    kept = ("lecture_utils.", "torch", "numpy", "builtins", "__main__")
+    return [sys.modules[one] for one in names if one in sys.modules and not one.startswith(kept)]
+
+
+def _first_line(error):
+    return worker.described(error, None).text.partition("\n")[0] or type(error).__name__
