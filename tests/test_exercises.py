@@ -1,6 +1,5 @@
 """Every exercise accepts right answers however written, and tells its mistakes apart; the engine survives anything."""
 
-import copy
 import functools
 import importlib
 import inspect
