@@ -45,7 +45,7 @@ PHOTOGRAPHS = {
     "flower": "flower.jpg",
     "rocket": "rocket",
 }
-MOST_BYTES, MOST_PIXELS = 20_000_000, 40_000_000
+MOST_BYTES, MOST_PIXELS, MOST_PARTS, MOST_SCANS = 20_000_000, 40_000_000, 20_000, 50
 # How a file begins, whatever its name says. PNG, JPEG and WebP are read, the others are told by name.
 BEGINNINGS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -60,6 +60,7 @@ BEGINNINGS = {
     "text": rb"[\s!-~\xc2-\xf4][^\0-\x08\x0e-\x1f\x7f]*\Z",
     "an empty file": rb"\Z",
 }
+MARKER = re.compile(rb"\xff+([^\0\1\xd0-\xd8\xff])")  # of a JPEG's segment: a length comes after it
 # What sets a photograph upright, by its EXIF orientation
 TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -297,7 +298,8 @@ def read_image(source, size=None):
     source: the bytes of a PNG, JPEG or WebP file, or its path. size: None keeps the whole picture, (1, 3, h, w).
     The picture stands upright, as its EXIF asks; transparent parts show white; every colour becomes RGB of 8 bits, and an
     embedded colour profile is ignored. It is resized as ``centre`` does it (bilinear, antialiased), in 8 bits.
-    Raises ValueError for another format, an animation, a damaged or incomplete file, more than 20 MB or 40 megapixels;
+    Raises ValueError for another format, an animation, a damaged or incomplete file, more than 20 MB, 40 megapixels or
+    50 scans (each is a pass over the whole picture);
     FileNotFoundError where there is no such file; TypeError for a source that is neither bytes nor a path.
     """
     from PIL import Image
@@ -336,6 +338,8 @@ def _decode(content):
     kind = next(found, "an unknown format")
     if kind not in ("PNG", "JPEG", "WebP"):
         raise ValueError(f"the picture must be a PNG, JPEG or WebP file, got {kind}")
+    if _laborious(kind, content):
+        raise ValueError(f"the picture must have at most {MOST_PARTS:,} parts and {MOST_SCANS} scans, got a {kind} with more")
     with _pillow(kind):
         picture = Image.open(io.BytesIO(content), formats=[kind])  # reads the header only
     if kind != "JPEG" and picture.is_animated:  # phones add further pictures to a JPEG; its first is the photograph
@@ -361,6 +365,26 @@ def _decode(content):
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture)
         return white
+
+
+def _laborious(kind, content):
+    """Return whether a file has so many chunks (PNG) or segments and scans (JPEG) that they cost seconds, however small it is."""
+    at, parts, scans = (8, 0, 0) if kind == "PNG" else (2, 0, 0)
+    while kind != "WebP" and at < len(content):
+        if kind == "PNG":
+            if content[at + 4 : at + 8] == b"IEND":
+                return False
+            at, parts = at + 12 + int.from_bytes(content[at : at + 4]), parts + 1
+        else:
+            marker = MARKER.search(content, at)
+            if not marker or marker[1] == b"\xd9":  # phones put further pictures after the end
+                return False
+            parts += 1 if scans else marker.end() - at  # each fill byte, too, is read on its own
+            scans += marker[1] == b"\xda"
+            at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
+        if parts > MOST_PARTS or scans > MOST_SCANS:
+            return True
+    return False
 
 
 @contextmanager

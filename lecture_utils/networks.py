@@ -7,6 +7,7 @@ Trained weights are safetensors files in ``data/``, listed with their sha256 in 
 import hashlib
 import json
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -91,8 +92,29 @@ def two_layer(x, W, b, a, activation=torch.relu):
 
 
 def manifest():
-    """Return data/manifest.json: for each checkpoint its file, sha256, architecture, training, accuracies."""
-    return json.loads((data.FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    """Return data/manifest.json: for each checkpoint its file, sha256, architecture, training, accuracies.
+
+    Raises FileNotFoundError or OSError where the file is missing, cannot be read, or is no list of networks.
+    """
+    path = data.FOLDER / "manifest.json"
+    with _restored(path):
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(entries, dict) and entries and all(isinstance(one, dict) for one in entries.values())):
+            raise ValueError("it lists no networks")
+        return entries
+
+
+@contextmanager
+def _restored(path):
+    """Run a block that reads a file of this repository; what it raises becomes one sentence that says how to mend it."""
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or error
+        raise type(error)(f"{path} cannot be read ({said}): restore the file from the repository") from error
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise OSError(f"{path} is damaged ({said}): restore the file from the repository") from error
 
 
 def load(name):
@@ -108,17 +130,26 @@ def load(name):
     entries = manifest()
     if name not in entries:
         raise ValueError(f"name must be one of {sorted(entries)}, got {name!r}")
-    entry = entries[name]
-    content = (data.FOLDER / entry["file"]).read_bytes()
+    entry, listed = entries[name], data.FOLDER / "manifest.json"
+    with _restored(listed):
+        path, sha256, size = data.FOLDER / Path(entry["file"]).name, str(entry["sha256"]), entry["bytes"]
+    with _restored(path):
+        content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != entry["sha256"]:
+    if found != sha256:
         raise OSError(
-            f"{data.FOLDER / entry['file']} is damaged: expected sha256 {entry['sha256'][:12]}… ({entry['bytes']} bytes), "
+            f"{path} is damaged: expected sha256 {sha256[:12]}… ({size} bytes), "
             f"got {found[:12]}… ({len(content)} bytes); restore the file from the repository"
         )
-    model = {"small_cnn": small_cnn, "small_resnet": small_resnet}[entry["network"]](**entry["architecture"])
-    model.load_state_dict(read_tensors(content))
-    model.categories = data.CLASSES[entry["recipe"]["dataset"]]
+    with _restored(listed):
+        with torch.device("meta"):  # a wrong architecture takes no memory
+            model = {"small_cnn": small_cnn, "small_resnet": small_resnet}[entry["network"]](**entry["architecture"])
+        tensors = read_tensors(content)
+        if {key: one.shape for key, one in model.state_dict().items()} != {key: one.shape for key, one in tensors.items()}:
+            raise ValueError(f"the architecture of {name} does not have the tensors of {path.name}")
+        model = model.to_empty(device=torch.get_default_device())
+        model.load_state_dict(tensors)
+        model.categories = data.CLASSES[entry["recipe"]["dataset"]]
     return model.eval()
 
 

@@ -1,0 +1,358 @@
+"""What is broken around us breaks nothing in class: one readable sentence, in time, and nothing left behind."""
+
+import gzip
+import json
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import ROOT
+from lecture_utils import data, import_torchvision, networks
+from test_data import write_mnist
+from test_pictures import assert_refused, chunk, encoded, png, smooth
+
+datasets = import_torchvision().datasets
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder of data sets, and no network."""
+
+    def refused(self):
+        raise OSError("Name or service not known")
+
+    for name in ("MNIST", "CIFAR10"):
+        monkeypatch.setattr(getattr(datasets, name), "download", refused)
+    monkeypatch.setenv("LECTURE_DATA", str(tmp_path))
+    return tmp_path
+
+
+def sentence(error, function, *arguments):
+    """Return what a call says when it fails with such an error: one line, in words."""
+    with pytest.raises(error) as caught:
+        function(*arguments)
+    told = str(caught.value)
+    assert len(told.splitlines()) == 1 and 20 < len(told) < 900 and " object at 0x" not in told
+    return told
+
+
+# ---- data sets under other names ---------------------------------------------------------------------
+
+
+def renamed(raw, old, new):
+    for file in list(raw.iterdir()):
+        file.rename(file.with_name(file.name.replace(old, new)))
+
+
+def packed(raw):
+    for file in list(raw.iterdir()):
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+
+
+WAYS = {
+    "only .gz": packed,
+    ".idx3": lambda raw: renamed(raw, "-idx", ".idx"),
+    "without -ubyte": lambda raw: renamed(raw, "-ubyte", ""),
+    "flat": lambda raw: [file.rename(raw.parents[1] / file.name) for file in list(raw.iterdir())],
+    "in MNIST": lambda raw: [file.rename(raw.parent / file.name) for file in list(raw.iterdir())],
+    "a broken archive beside": lambda raw: (raw / "t10k-images-idx3-ubyte.gz").write_bytes(b"junk"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_mnist_is_read_under_other_names(folder, way):
+    WAYS[way](write_mnist(folder, n=12))
+    for split in ("train", "test"):
+        x, y = data.load("mnist", split)
+        assert x.shape == (12, 1, 28, 28) and y.tolist() == [*range(10), 0, 1]
+
+
+@pytest.mark.parametrize("named", ["MNIST", "MNIST/raw"])
+def test_mnist_is_read_from_its_own_folder(folder, monkeypatch, named):
+    write_mnist(folder)
+    monkeypatch.setenv("LECTURE_DATA", str(folder / named))
+    assert len(data.load("mnist", "test")[0]) == 6
+
+
+def test_a_tilde_is_the_home_folder(folder, monkeypatch):
+    write_mnist(folder / "sets")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("LECTURE_DATA", "~/sets")
+    assert data.folder() == folder / "sets" and len(data.load("mnist", "test")[0]) == 6
+
+
+def test_the_test_files_alone_are_read_and_the_others_are_named(folder):
+    for file in write_mnist(folder).glob("train-*"):
+        file.unlink()
+    assert len(data.load("mnist", "test")[0]) == 6
+    told = sentence(FileNotFoundError, data.load, "mnist", "train")
+    assert "train-images-idx3-ubyte, train-labels-idx1-ubyte missing, found MNIST/raw/t10k-images-idx3-ubyte" in told
+
+
+def test_another_data_set_with_the_same_file_names_is_not_taken_for_mnist(folder):
+    (write_mnist(folder).parent).rename(folder / "FashionMNIST")
+    assert "found FashionMNIST" in sentence(FileNotFoundError, data.load, "mnist", "test")
+
+
+def write_jpegs(folder, labels=range(10), size=(32, 32), cut=None):
+    """Write a small copy of CIFAR-10 kept as JPEG."""
+    images = [encoded(np.full((*size, 3), 20 * i, np.uint8), "JPEG") for i in range(10)]
+    offset = np.cumsum([0, *map(len, images)])[:cut]
+    folder.mkdir(parents=True, exist_ok=True)
+    jpeg = np.frombuffer(b"".join(images), np.uint8)
+    np.savez(folder / "cifar10_jpeg_test.npz", jpeg=jpeg, offset=offset, label=np.array(labels))
+
+
+def test_an_empty_or_partial_official_folder_does_not_hide_the_jpeg_copy(folder):
+    write_jpegs(folder / "cifar10")
+    for name in ("data_batch_1", "README"):
+        (folder / "cifar-10-batches-py").mkdir(exist_ok=True)
+        assert sorted(data.load("cifar10", "test")[1].tolist()) == list(range(10))
+        (folder / "cifar-10-batches-py" / name).write_bytes(b"")
+    assert "data_batch_2" in sentence(FileNotFoundError, data.load, "cifar10", "train")
+
+
+# ---- damaged and unreadable files --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"labels": [77] * 10},
+        {"labels": [-1] * 10},
+        {"labels": range(9)},
+        {"labels": []},
+        {"cut": 6},
+        {"cut": 0},
+        {"size": (99, 9)},
+    ],
+)
+def test_wrong_labels_offsets_and_sizes_of_cifar10_are_told(folder, wrong):
+    write_jpegs(folder / "cifar10", **wrong)
+    assert "cifar10_jpeg_test.npz is damaged" in sentence(OSError, data.load, "cifar10", "test")
+
+
+@pytest.mark.parametrize("labels", [[200] * 6, [0] * 5, [0] * 7, []])
+def test_wrong_labels_of_mnist_are_told(folder, labels):
+    path = write_mnist(folder) / "t10k-labels-idx1-ubyte"
+    path.write_bytes(struct.pack(">ii", 2049, len(labels)) + bytes(labels))
+    assert "are damaged (" in sentence(OSError, data.load, "mnist", "test")
+
+
+def test_a_changed_official_batch_is_told_and_not_unpickled(folder):
+    (folder / "cifar-10-batches-py").mkdir()
+    (folder / "cifar-10-batches-py" / "test_batch").write_bytes(b"cos\nabort\n(tR.")
+    assert "test_batch is not the official file" in sentence(OSError, data.load, "cifar10", "test")
+
+
+def test_what_cannot_be_read_is_not_called_damaged(folder, monkeypatch):
+    def refused(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    write_mnist(folder)
+    monkeypatch.setattr(data, "_idx", refused)
+    told = sentence(OSError, data.load, "mnist", "test")
+    assert "cannot be read" in told and "damaged" not in told and "delete" not in told
+
+
+def test_a_packed_file_of_zeros_without_end_takes_bounded_memory(folder, monkeypatch):
+    monkeypatch.setattr(data, "MOST_IDX", 10**6)
+    raw = write_mnist(folder)
+    (raw / "t10k-images-idx3-ubyte").unlink()
+    (raw / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(10**8)))
+    assert "holds 1000000 bytes" in sentence(OSError, data.load, "mnist", "test")
+
+
+# ---- servers -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """The address of a server that accepts and never answers; we wait for a fraction of a second only."""
+    monkeypatch.setattr(data, "PATIENCE", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_server_that_never_answers_costs_seconds_and_the_digits_are_there(tmp_path, monkeypatch, silent, name):
+    monkeypatch.setenv("LECTURE_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [f"{silent}/one/", f"{silent}/two/"])
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{silent}/cifar")
+    start = time.monotonic()
+    told = sentence(FileNotFoundError, data.load, name, "test")
+    assert time.monotonic() - start < 5 and "the server sent nothing for 0.4 seconds" in told and '"digits" needs neither' in told
+    assert list(tmp_path.iterdir()) == [] and len(data.load("digits", "test")[0]) == 360
+
+
+def test_weights_from_a_server_that_never_answers_cost_seconds(tmp_path, monkeypatch, silent):
+    monkeypatch.setenv("LECTURE_DATA", str(tmp_path))
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path))
+    weights = import_torchvision().models.get_model_weights("alexnet").DEFAULT
+    monkeypatch.setattr(weights.value, "url", f"{silent}/alexnet-owt-7be5be79.pth")
+    try:
+        start = time.monotonic()
+        assert "the server sent nothing" in sentence(FileNotFoundError, networks.pretrained, "alexnet")
+        assert time.monotonic() - start < 5 and not list(tmp_path.rglob("*.*"))
+    finally:
+        torch.hub.set_dir(before)
+
+
+def test_patience_is_fifteen_seconds():
+    assert data.PATIENCE == 15
+
+
+def test_of_two_that_fetch_the_same_set_one_downloads_and_both_work(folder, monkeypatch):
+    def download(self):
+        calls.append(self.root)
+        time.sleep(0.3)
+        write_mnist(self.root)
+
+    calls, read = [], []
+    monkeypatch.setattr(datasets.MNIST, "download", download)
+    (folder / ".download-killed").mkdir()  # what a process leaves that is killed
+    threads = [threading.Thread(target=lambda: read.append(data.load("mnist", "test")[0])) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(calls) == 1 and [len(x) for x in read] == [6, 6, 6]
+    assert [file.name for file in folder.iterdir()] == ["MNIST"]
+
+
+FETCH = """
+import sys, time
+from pathlib import Path
+from lecture_utils import data
+
+def read():
+    return (place / "set").read_text()
+
+def download(folder):
+    with open(log, "a") as file:
+        file.write("x")
+    time.sleep(0.5)
+    (folder / "set").write_text("whole")
+
+place, log = Path(sys.argv[1]), sys.argv[2]
+assert data.fetched(read, download, place) == "whole"
+"""
+
+
+def test_of_two_processes_one_downloads_and_both_work(tmp_path):
+    start = [sys.executable, "-c", FETCH, tmp_path / "sets", tmp_path / "log"]
+    both = [subprocess.Popen(start, cwd=ROOT) for _ in range(2)]
+    assert [one.wait(60) for one in both] == [0, 0] and (tmp_path / "log").read_text() == "x"
+    assert [file.name for file in (tmp_path / "sets").iterdir()] == ["set"]
+
+
+# ---- networks and their manifest ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """A folder with a manifest of one small network."""
+    name = "digits-standard.safetensors"
+    (tmp_path / name).write_bytes((data.FOLDER / name).read_bytes())
+    entry = networks.manifest()["digits-standard"]
+    (tmp_path / "manifest.json").write_text(json.dumps({"digits-standard": entry}))
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def load():
+    return networks.load("digits-standard")
+
+
+def test_a_checkpoint_that_is_missing_or_a_folder_is_told(copies):
+    (copies / "digits-standard.safetensors").unlink()
+    assert "digits-standard.safetensors cannot be read (No such file" in sentence(FileNotFoundError, load)
+    (copies / "digits-standard.safetensors").mkdir()
+    assert "digits-standard.safetensors cannot be read (Is a directory" in sentence(OSError, load)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b"null", b"\xff\xfe", b"[" * 100_000, b'{"digits-standard": 3}', '{"ü": {}}'.encode("utf-16")],
+)
+def test_a_broken_manifest_is_told(copies, content):
+    (copies / "manifest.json").write_bytes(content)
+    told = sentence(OSError, load)
+    assert "manifest.json is damaged" in told and "restore the file from the repository" in told
+
+
+def test_a_manifest_that_is_missing_or_a_folder_is_told(copies):
+    (copies / "manifest.json").unlink()
+    assert "manifest.json cannot be read" in sentence(FileNotFoundError, load)
+    (copies / "manifest.json").mkdir()
+    assert "manifest.json cannot be read" in sentence(OSError, load)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("file", 7), ("file", None), ("file", ""), ("sha256", 3), ("network", "large_cnn"), ("network", []), ("architecture", None),
+        ("architecture", {"size": 8}), ("architecture", {"size": 9_000_000, "mean": 0.0, "std": 1.0}), ("recipe", {"dataset": "x"}),
+    ],
+)  # fmt: skip
+def test_a_manifest_with_a_wrong_or_missing_entry_is_told_and_takes_no_memory(copies, key, value):
+    entries = networks.manifest()
+    for entry in (entries["digits-standard"] | {key: value}, {k: v for k, v in entries["digits-standard"].items() if k != key}):
+        (copies / "manifest.json").write_text(json.dumps({"digits-standard": entry}))
+        assert re.search("is damaged|cannot be read", sentence(OSError, load))
+
+
+def test_loading_a_network_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    load()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- pictures that cost more than they show ----------------------------------------------------------
+
+
+def progressive(scans, side=2000):
+    """Return a grey JPEG of a few kilobytes with so many scans: each is a pass over all pixels."""
+    content = encoded(np.full((side, side), 128, np.uint8), "JPEG", progressive=True)
+    marks = [match.start() for match in re.finditer(b"\xff\xda", content)]
+    return content[:-2] + content[marks[-1] : -2] * (scans - len(marks)) + content[-2:]
+
+
+def test_usual_progressive_files_are_read_and_two_thousand_scans_are_refused_at_once():
+    assert data.read_image(progressive(50), 8).shape == (1, 3, 8, 8)
+    for scans in (51, 2000, 100_000):
+        start = time.process_time()
+        assert_refused(progressive(scans), "^the picture must have at most 20,000 parts and 50 scans, got a JPEG with more$")
+        assert time.process_time() - start < 1
+
+
+def test_scans_are_counted_as_the_decoder_reads_them():
+    marked = b"\xff\xe1" + struct.pack(">H", 1000) + (b"\xff\xda\0\2" * 250)[:998]  # a thumbnail's, in EXIF: not scans
+    content = encoded(smooth(48, 64), "JPEG")
+    assert data.read_image(content[:2] + marked * 4 + content[2:], 8).shape == (1, 3, 8, 8)
+    assert data.read_image(content + progressive(2000), 8).shape == (1, 3, 8, 8)  # after the end
+    hidden = progressive(2000).replace(b"\xff\xda", b"\xff\xff\xff\xda")  # fill bytes before a marker
+    assert_refused(hidden, "got a JPEG with more$")
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "prVt", "IDAT"])
+def test_a_png_of_very_many_chunks_is_refused(kind):
+    content = png(1, 1, 8, 0, zlib.compress(bytes(2)), chunk(kind.encode(), b"a\0b" if kind == "tEXt" else b"") * 30_000)
+    assert_refused(content, "^the picture must have at most 20,000 parts and 50 scans, got a PNG with more$")
+
+
+@pytest.mark.parametrize("part", [b"\xff\xe5\0\2", b"\xff\xfe\0\2", b"\xff"])
+def test_a_jpeg_of_very_many_segments_is_refused(part):
+    content = encoded(smooth(), "JPEG")
+    assert_refused(content[:2] + part * 30_000 + content[2:], "parts and 50 scans, got a JPEG with more$")
