@@ -10,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/ready ## set up, open JupyterLab on the notebooks
-	LECTURE_DATA="$${LECTURE_DATA:+$$(cd "$$LECTURE_DATA" && pwd)}" \
+	LECTURE_DATA="$${LECTURE_DATA:+$$($(PY) -c 'import os, sys; print(os.path.abspath(os.path.expanduser(sys.argv[1])))' "$$LECTURE_DATA")}" \
 	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None \
 	--ServerApp.tornado_settings='{"websocket_max_message_size": 100000000}' notebooks
 
@@ -48,6 +48,7 @@ clean: ## delete build/ and all caches (.venv stays)
 
 # A stamp is written last: a set-up that failed or was interrupted starts afresh the next time.
 .venv/ready: pyproject.toml constraints.txt
+	@test -w . || { echo 'This folder is read-only (a shared copy?): copy it to a place of your own, cp -r . ~/lecture, and call make there.'; exit 1; } >&2
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Another one: make PYTHON=python3.12 ..." % v)' \
 	|| { command -v $(PYTHON) >/dev/null || echo 'Python 3.11, 3.12 or 3.13 is needed, there is no $(PYTHON). Another one: make PYTHON=python3.12 ...'; exit 1; } >&2
 	@echo "Setting up .venv: downloads about 1 GB the first time, a few minutes."

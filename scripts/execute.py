@@ -16,6 +16,7 @@ import shutil
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -42,20 +43,33 @@ def read(path):
     """Return a notebook. A cell without an id gets its number as one, not a random one."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotebookError(f"{path} is not a notebook that can be read: {error}") from error
-    for number, cell in enumerate(content["cells"]):
-        cell.setdefault("id", f"cell-{number}")
-    metadata = content.get("metadata", {}) | METADATA
-    return nbformat.reads(json.dumps(content | {"metadata": metadata, "nbformat_minor": 5}), as_version=4)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
+        if content.get("nbformat", 4) != 4:
+            raise ValueError(f"it has format {content['nbformat']}; JupyterLab saves it in format 4")
+        if "cells" not in content:
+            raise ValueError("it has no cells")
+        for number, cell in enumerate(content["cells"]):
+            cell.setdefault("id", f"cell-{number}")
+        metadata = content.get("metadata", {}) | METADATA
+        return nbformat.reads(json.dumps(content | {"metadata": metadata, "nbformat_minor": 5}), as_version=4)
+    except Exception as error:  # whatever a file may hold
+        reason = " ".join(str(error).split())[:200]
+        raise NotebookError(f"{path} is not a notebook that can be read: {reason or type(error).__name__}") from error
 
 
 def write(notebook, path):
-    """Write a notebook whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a notebook whole or not at all. Raises NotebookError where it cannot be written."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text(notebook), encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text(notebook), encoding="utf-8")
+        os.replace(temporary, path)
+    except (OSError, ValueError) as error:
+        raise NotebookError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def frames_folder(executed):
@@ -79,11 +93,11 @@ def check(notebook, parameters):
 
 
 def meaning(word):
-    """Return what a word means in Python; a word that means nothing there is a text."""
+    """Return what a word means in Python; "inf" and "nan" are numbers, another word that means nothing there is a text."""
     try:
-        return ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        return word
+        return float(word) if re.fullmatch(r"\s*[-+]?(inf|nan)\s*", word) else ast.literal_eval(word)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return word.removeprefix(" ")
 
 
 def execute(notebook, parameters=None, frames=None):
@@ -97,7 +111,8 @@ def execute(notebook, parameters=None, frames=None):
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_PATH")]))
     os.environ["PYTHONHASHSEED"] = "0"
     if os.environ.get("LECTURE_DATA"):
-        os.environ["LECTURE_DATA"] = os.path.abspath(os.environ["LECTURE_DATA"])  # the kernel runs in another folder
+        named = os.path.expanduser(os.environ["LECTURE_DATA"])
+        os.environ["LECTURE_DATA"] = os.path.abspath(named)  # the kernel runs in another folder
     os.environ["LECTURE_FRAMES"] = str(frames.resolve()) if frames else ""
     quiet = ["--IPKernelApp.log_level=CRITICAL"]  # a warning about encryption at every start
     try:
@@ -107,6 +122,8 @@ def execute(notebook, parameters=None, frames=None):
         )  # fmt: skip
     except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise NotebookError(str(error)) from error
+    except Exception as error:  # jupyter_client's and zmq's of every kind
+        raise NotebookError(f"the kernel did not start or was lost: {type(error).__name__}: {error}") from error
     if errors := hidden_errors(done):
         raise NotebookError("an error that no cell shows:\n" + "\n".join(errors))
     return normalise(done)
@@ -205,37 +222,53 @@ def main():
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--output", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     target.add_argument("--store", action="store_true")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    for place, word in enumerate(words[:-2]):
+        if word == "-p" and isinstance(meaning(words[place + 2]), int | float):
+            words[place + 2] = f" {words[place + 2]}"  # a negative number: argparse takes -1e-3 and -inf for options
+    given = parser.parse_args(words)
     parameters = {name: meaning(value) for name, value in given.parameters}
     if given.store and (parameters or given.frames):
         parser.error("--store keeps the results of the default parameters and nothing else, so it takes no -p and no --frames")
     paths = given.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     if not paths:
         parser.error(f"no notebook in {NOTEBOOKS}")
+    width, failures, sources = max(len(path.stem) for path in paths), [], {}
+    for path in paths:
+        try:
+            sources[path] = read(path)
+        except NotebookError as error:
+            failures.append(str(error))
     try:
-        sources = [read(path) for path in paths]
-        for source in sources:
+        for source in sources.values():
             check(source, parameters)
+        if not given.store:
+            given.output.mkdir(parents=True, exist_ok=True)
+            if not os.access(given.output, os.W_OK):
+                raise PermissionError(f"{given.output} is read-only")
     except NotebookError as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"no folder to write to ({error}): name another with --output, or copy the project to a place of your own")
 
-    width, failures = max(len(path.stem) for path in paths), []
     print(f"{'notebook':{width}}  seconds  CPU s  peak MB  cells  checks", flush=True)
-    for path, source in zip(paths, sources, strict=True):
+    for path, source in sources.items():
         goal = path if given.store else given.output / path.name
-        if not given.store:
-            goal.unlink(missing_ok=True)  # an old result must not look like this one's
-            shutil.rmtree(frames_folder(goal), ignore_errors=True)
         start, note = time.perf_counter(), ""
         with Peak() as peak:
             try:
+                if not given.store:
+                    goal.unlink(missing_ok=True)  # an old result must not look like this one's
+                    shutil.rmtree(frames_folder(goal), ignore_errors=True)
                 frames = frames_folder(goal) if given.frames else None
                 if frames:
                     frames.mkdir(parents=True)
                 write(execute(source, parameters, frames), goal)
-            except NotebookError as error:
+            except (NotebookError, OSError) as error:
                 failures.append(f"{path}: {error}")
                 note = "  FAILED"
+                if not given.store:
+                    shutil.rmtree(frames_folder(goal), ignore_errors=True)
         times = f"{time.perf_counter() - start:7.1f}  {peak.seconds:5.1f}"
         code = [cell.source for cell in source.cells if cell.cell_type == "code"]
         checks = sum(one.count(".check(") for one in code)

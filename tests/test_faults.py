@@ -2,7 +2,11 @@
 
 import gzip
 import json
+import math
+import os
 import re
+import resource
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,9 +19,11 @@ import numpy as np
 import pytest
 import torch
 
+import execute
 from conftest import ROOT
 from lecture_utils import data, import_torchvision, networks
 from test_data import write_mnist
+from test_notebooks import written
 from test_pictures import assert_refused, chunk, encoded, png, smooth
 
 datasets = import_torchvision().datasets
@@ -302,8 +308,8 @@ def test_a_manifest_that_is_missing_or_a_folder_is_told(copies):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("file", 7), ("file", None), ("file", ""), ("sha256", 3), ("network", "large_cnn"), ("network", []), ("architecture", None),
-        ("architecture", {"size": 8}), ("architecture", {"size": 9_000_000, "mean": 0.0, "std": 1.0}), ("recipe", {"dataset": "x"}),
+        ("file", 7), ("file", None), ("file", ""), ("sha256", 3), ("network", "cnn"), ("network", []), ("architecture", None),
+        ("architecture", {"size": 8}), ("architecture", {"size": 9_000_000, "mean": 0.0, "std": 1.0}), ("recipe", {}),
     ],
 )  # fmt: skip
 def test_a_manifest_with_a_wrong_or_missing_entry_is_told_and_takes_no_memory(copies, key, value):
@@ -317,6 +323,124 @@ def test_loading_a_network_leaves_the_random_state_alone():
     before = torch.get_rng_state()
     load()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- executing notebooks ------------------------------------------------------------------------------
+
+
+def main(monkeypatch, capsys, *arguments):
+    """Call execute.py; return what it printed, and what it said at its end."""
+    monkeypatch.setattr(sys, "argv", ["execute.py", *map(str, arguments)])
+    try:
+        execute.main()
+        end = ""
+    except SystemExit as error:
+        end = str(error.code)
+    printed = capsys.readouterr()
+    return printed.out, end + printed.err
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """No kernel: a notebook's execution is the notebook, after what a test does there."""
+    monkeypatch.setattr(execute, "execute", lambda notebook, parameters=None, frames=None: notebook)
+
+
+BROKEN = {
+    "a list": ("[]", "it holds a list"),
+    "a number": ("3", "it holds a int"),
+    "no cells": ('{"nbformat": 4, "metadata": {}}', "it has no cells"),
+    "format 3": ('{"nbformat": 3, "worksheets": [{"cells": []}]}', "it has format 3; JupyterLab saves it in format 4"),
+    "cells that are numbers": ('{"nbformat": 4, "cells": [1, 2]}', "is not a notebook that can be read: "),
+    "cells of no type": ('{"nbformat": 4, "cells": [{}]}', "is not a notebook that can be read: "),
+    "empty": ("", "is not a notebook that can be read: "),
+    "deep": ("[" * 100_000, "is not a notebook that can be read: "),
+    "missing": (None, "No such file"),
+}
+
+
+def test_broken_notebooks_are_a_line_each_and_the_others_run(tmp_path, monkeypatch, capsys, kernel):
+    paths = [tmp_path / f"{name}.ipynb" for name in BROKEN]
+    for path, (content, _) in zip(paths, BROKEN.values(), strict=True):
+        if content is not None:
+            path.write_text(content)
+    good = written(tmp_path / "good.ipynb", "print(seed)")
+    printed, told = main(monkeypatch, capsys, *paths, good, "--output", tmp_path / "out")
+    lines = [line for line in told.splitlines() if line]
+    assert len(lines) == len(BROKEN) and all(len(line) < 500 for line in lines)
+    assert all(str(path) in line and BROKEN[path.stem][1] in line for path, line in zip(paths, lines, strict=True))
+    assert printed.splitlines()[1].startswith("good") and [one.name for one in (tmp_path / "out").iterdir()] == ["good.ipynb"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Kernel died before replying to kernel_info"), TimeoutError("no reply")])
+def test_a_kernel_that_does_not_start_is_a_line_and_the_others_run(tmp_path, monkeypatch, capsys, error):
+    def start(notebook, *arguments, **options):
+        calls.append(notebook)
+        if len(calls) == 1:
+            raise error
+        return notebook
+
+    calls = []
+    monkeypatch.setattr(execute.papermill, "execute_notebook", start)
+    for name in ("JUPYTER_PATH", "PYTHONHASHSEED", "LECTURE_FRAMES", "LECTURE_DATA"):
+        monkeypatch.setenv(name, "")
+    paths = [written(tmp_path / f"{name}.ipynb", "print(seed)") for name in "ab"]
+    printed, told = main(monkeypatch, capsys, *paths, "--frames", "--output", tmp_path / "out")
+    assert re.fullmatch(rf".*a.ipynb: the kernel did not start or was lost: \w+: {error}\n?", told)
+    assert re.findall(r"^[ab] .*?(FAILED)?$", printed, re.MULTILINE) == ["FAILED", ""]
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["b.frames", "b.ipynb"]
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_full_disk_is_a_line_and_leaves_nothing_behind(tmp_path, monkeypatch, capsys, kernel, store):
+    source = written(tmp_path / "a.ipynb", "print(seed)", f"# {'long' * 5000}")
+    small = written(tmp_path / "b.ipynb", "print(seed)")
+    before, limits = source.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
+    try:
+        _, told = main(monkeypatch, capsys, source, small, *(["--store"] if store else ["--output", tmp_path / "out"]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(told.splitlines()) == 1 and "a.ipynb cannot be written: File too large" in told
+    names = ["a.ipynb", "b.ipynb"] if store else ["a.ipynb", "b.ipynb", "b.ipynb", "out"]
+    assert sorted(one.name for one in tmp_path.rglob("*")) == names and source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("-1e-3", -0.001), ("-inf", -math.inf), ("inf", math.inf), ("-2", -2), ("-.5", -0.5)]
+)
+def test_a_parameter_may_be_any_number(tmp_path, monkeypatch, capsys, word, value):
+    seen = []
+    monkeypatch.setattr(execute, "execute", lambda notebook, parameters, frames: seen.append(parameters) or notebook)
+    source = written(tmp_path / "a.ipynb", first="seed, x = 0, 0.1\nx = 0.1")
+    assert main(monkeypatch, capsys, source, "-p", "x", word, "--output", tmp_path / "out")[1] == ""
+    assert seen == [{"x": value}] and type(seen[0]["x"]) is type(value)
+
+
+def test_a_forgotten_value_is_not_taken_from_the_next_option(tmp_path, monkeypatch, capsys):
+    source = written(tmp_path / "a.ipynb", first="x = 0.1")
+    assert "expected 2 arguments" in main(monkeypatch, capsys, source, "-p", "x", "--store")[1]
+
+
+def test_a_folder_that_cannot_be_written_is_a_line_that_says_what_to_do(tmp_path, monkeypatch, capsys):
+    source = written(tmp_path / "a.ipynb", first="x = 0.1")
+    _, told = main(monkeypatch, capsys, source, "--output", source / "out")
+    assert "name another with --output, or copy the project to a place of your own" in told
+    monkeypatch.setattr(execute.os, "access", lambda *_: False)
+    _, told = main(monkeypatch, capsys, source, "--output", tmp_path / "out")
+    assert "is read-only): name another with --output" in told
+
+
+def test_make_in_a_read_only_copy_says_what_to_do(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    tmp_path.chmod(0o555)
+    nobody = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    try:
+        done = subprocess.run(["make", "run"], cwd=tmp_path, capture_output=True, text=True, **nobody)
+    finally:
+        tmp_path.chmod(0o755)
+    assert done.returncode != 0 and "This folder is read-only" in done.stderr and "cp -r . ~/lecture" in done.stderr
 
 
 # ---- pictures that cost more than they show ----------------------------------------------------------
