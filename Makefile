@@ -1,8 +1,9 @@
 # `make` lists what can be made. Everything happens in .venv, which the first call sets up.
 
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 PY := .venv/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable
 EXECUTED := $(patsubst notebooks/%,build/executed/%,$(wildcard notebooks/*.ipynb))
 export JUPYTER_PREFER_ENV_PATH := 1
 
@@ -47,7 +48,7 @@ clean: ## delete build/ and all caches (.venv stays)
 	find lecture_utils scripts tests notebooks -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 # A stamp is written last: a set-up that failed or was interrupted starts afresh the next time.
-.venv/ready: pyproject.toml constraints.txt
+.venv/ready: pyproject.toml $(CONSTRAINTS)
 	@test -w . || { echo 'This folder is read-only (a shared copy?): copy it to a place of your own, cp -r . ~/lecture, and call make there.'; exit 1; } >&2
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Another one: make PYTHON=python3.12 ..." % v)' \
 	|| { command -v $(PYTHON) >/dev/null || echo 'Python 3.11, 3.12 or 3.13 is needed, there is no $(PYTHON). Another one: make PYTHON=python3.12 ...'; exit 1; } >&2

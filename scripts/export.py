@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import execute
+import links as addresses
 from lecture_utils import networks
 from lecture_utils.exercises import exercise
 from lecture_utils.explore import frames_name
@@ -171,9 +171,14 @@ def output(one, section, folder):
         frames = folder / frames_name(png, alt)
         if not frames.exists():
             return f'<figure class="still">{picture(png, alt)}</figure>'
-        section.frames[frames.stem] = frames.read_text(encoding="utf-8").replace("</", "<\\/")
+        section.frames[frames.stem] = embedded(frames.read_text(encoding="utf-8"))
         return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
     return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
+
+
+def embedded(text):
+    """Return JSON as it may stand in a script element: there "</script" ends it, and "<!--" begins what may never end."""
+    return text.replace("<", "\\u003c")
 
 
 def picture(png, alt):
@@ -299,7 +304,7 @@ def deck(section):
     scripts = [(REVEAL / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")]
     resources = {
         "section": section, "css": reveal + styles("base.css", "deck.css", text=all_html(section)),
-        "scripts": [re.sub(r"</(script)", r"<\\/\1", one) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
+        "scripts": [re.sub(r"(?i)<(/script|!--)", r"<\\\1", one) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
     }  # fmt: skip
     text = Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
     text = re.sub(r'href="(\w+\.html#)', r'href="../site/\1', text)
@@ -316,14 +321,11 @@ def link(target, text):
 
 def repository():
     """Return "OWNER/NAME" of the repository on GitHub, None where there is none."""
-    if given := os.environ.get("LECTURE_REPOSITORY"):
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given):
-            raise execute.NotebookError(f"LECTURE_REPOSITORY must be OWNER/NAME, got {given!r}")
-        return given
-    command = ["git", "remote", "get-url", "origin"]
-    remote = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(\.git)?$", remote)
-    return found[1] if found else None
+    given = os.environ.get("LECTURE_REPOSITORY")
+    if given and not re.fullmatch(addresses.PLACE, given):
+        raise execute.NotebookError(f"LECTURE_REPOSITORY must be OWNER/NAME, got {given!r}")
+    found = addresses.repository(addresses.remote("origin", ROOT))
+    return given or ("/".join(found) if found else None)
 
 
 def links(name, place):
@@ -368,7 +370,8 @@ def main():
     try:
         place = repository()
         sections = [read(path) for path in paths]
-    except execute.NotebookError as error:
+        networks.manifest()
+    except (execute.NotebookError, OSError) as error:
         sys.exit(str(error))
     for section in sections:
         section.links = links(section.name, place)

@@ -15,17 +15,25 @@ PLAIN = (
     "Without installing anything: push this repository to GitHub, say `make links`, and a Binder badge for each notebook and a\n"
     "link to the site stand here."
 )
+# Owner and name of a repository on GitHub, and what may stand before them: https and ssh, with a user or a token, a port
+OWNER, NAME = r"(?P<owner>[a-zA-Z\d](?:[a-zA-Z\d-]*[a-zA-Z\d])?)", r"(?P<name>(?!\.{0,2}(?:\.git)?/?$)[a-zA-Z\d._-]+?)"
+PLACE = f"{OWNER}/{NAME}"
+URL = r"(?:https?|git|ssh|git\+ssh)://(?:[^@/\s]*@)?(?:www\.|ssh\.)?github\.com\.?(?::\d+)?/+"
+SCP = r"(?:[^@/:\s]+@)?(?:ssh\.)?github\.com:/?"
 
 
 def repository(url):
     """Return ("owner", "name") of a GitHub repository, given the address of a remote; None for any other place."""
-    found = re.fullmatch(r"(?:https://(?:[^@/]+@)?|ssh://git@|git@)github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?", url.strip())
-    return found and found.groups()
+    found = re.fullmatch(rf"(?i:{URL}|{SCP}){PLACE}(?:\.git)?/?", url.strip())
+    return (found["owner"], found["name"]) if found else None
 
 
-def remote(name):
+def remote(name, folder=execute.ROOT):
     """Return the address of a git remote, or an empty text."""
-    done = subprocess.run(["git", "remote", "get-url", name], cwd=execute.ROOT, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["git", "remote", "get-url", name], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:  # no git
+        return ""
     return done.stdout.strip()
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import conftest
+import export
 import links
 from conftest import NOTEBOOKS, ROOT
 
@@ -67,14 +68,31 @@ def test_the_limits_hold():
 @pytest.mark.parametrize(
     "url",
     ["https://github.com/Owner/some-repo.git", "https://token@github.com/Owner/some-repo", "git@github.com:Owner/some-repo.git",
-     "ssh://git@github.com/Owner/some-repo.git\n"],
+     "ssh://git@github.com/Owner/some-repo.git\n", "https://github.com/Owner/some-repo/",
+     "https://user:t0k@github.com/Owner/some-repo.git/",
+     "https://x-access-token:t@GitHub.com:443/Owner/some-repo", "http://www.github.com/Owner/some-repo",
+     "github.com:Owner/some-repo",
+     "ssh://git@ssh.github.com:443/Owner/some-repo.git", "org-1@github.com:Owner/some-repo.git", "git://github.com/Owner/some-repo"],
 )  # fmt: skip
-def test_a_remote_on_github_is_understood_however_written(url):
+def test_a_remote_on_github_is_understood_however_written(url, monkeypatch):
+    monkeypatch.delenv("LECTURE_REPOSITORY", raising=False)
+    monkeypatch.setattr(links, "remote", lambda *_: url)
+    assert export.repository() == "Owner/some-repo"
     assert links.repository(url) == ("Owner", "some-repo")
 
 
-@pytest.mark.parametrize("url", ["", "/srv/git/repo", "https://gitlab.com/a/b.git", "https://github.com.example.org/a/b"])
-def test_any_other_remote_gives_plain_text(url):
+@pytest.mark.parametrize(
+    "url",
+    ["", "/srv/git/repo", "https://gitlab.com/a/b.git", "https://github.com.example.org/a/b", "https://notgithub.com/a/b",
+     "git@notgithub.com:a/b", "https://github.com@example.org/a/b", "https://example.org/github.com/a/b", "file:///github.com/a/b",
+     "https://example.org/?at=git@github.com:a/b", "https://github.com/a", "https://github.com/a/b/c", "https://github.com/a/..",
+     "https://github.com/a b/c", "https://github.com/-a/b", "https://github.com/a/b?c", "https://github.com/ä/b",
+     "git@github.com:a/.git", "https://a/b@github.com:c/d", "https://github.com//a/b/.."],
+)  # fmt: skip
+def test_any_other_remote_gives_plain_text(url, monkeypatch):
+    monkeypatch.delenv("LECTURE_REPOSITORY", raising=False)
+    monkeypatch.setattr(links, "remote", lambda *_: url)
+    assert export.repository() is None  # what the exported pages say is what README says
     assert links.repository(url) is None and "http" not in links.links(None, NOTEBOOKS)
 
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import execute
+import export
 from conftest import ROOT
 from lecture_utils import data, import_torchvision, networks
 from test_data import write_mnist
@@ -441,6 +442,14 @@ def test_make_in_a_read_only_copy_says_what_to_do(tmp_path):
     finally:
         tmp_path.chmod(0o755)
     assert done.returncode != 0 and "This folder is read-only" in done.stderr and "cp -r . ~/lecture" in done.stderr
+
+
+# ---- exported pages ----------------------------------------------------------------------------------
+
+
+def test_what_stands_in_a_script_element_ends_it_nowhere():
+    text = json.dumps({"alt": "a <b> & </script> <!-- <script> ]]>"})
+    assert json.loads(export.embedded(text)) == json.loads(text) and "<" not in export.embedded(text)
 
 
 # ---- pictures that cost more than they show ----------------------------------------------------------

@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import versions
 from conftest import ROOT
 
 CONDA = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's own names
@@ -91,6 +92,36 @@ def test_the_data_folders_readme_has_the_manifests_accuracies():
 def test_scripts_stop_at_the_first_error_and_can_be_run(name):
     assert (ROOT / name).stat().st_mode & 0o111
     assert re.search(r"^set -e", (ROOT / name).read_text(), flags=re.MULTILINE)
+
+
+WORKFLOWS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_pins_its_actions_and_may_do_no_more_than_it_must(name):
+    used = re.findall(r"uses: *(.*)", WORKFLOWS[name])
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in used), used
+    content = yaml.safe_load(WORKFLOWS[name])
+    assert content["permissions"] == {"contents": "read"}
+    for job, one in content["jobs"].items():
+        rights = one.get("permissions", {})
+        assert ("write" in rights.values()) == ("id-token" in rights) == (job == "deploy") and one["timeout-minutes"] <= 60
+    assert "pull_request_target" not in WORKFLOWS[name] and not re.search(r"run:.*\$\{\{ *github\.(event|head)", WORKFLOWS[name])
+
+
+def test_the_suite_runs_on_every_python_and_on_the_lowest_and_newest_versions():
+    jobs = {name: yaml.safe_load(text)["jobs"] for name, text in WORKFLOWS.items()}
+    assert jobs["test.yml"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert {one["versions"] for one in jobs["versions.yml"]["test"]["strategy"]["matrix"]["include"]} == {"lowest", "newest"}
+    assert "schedule:" in WORKFLOWS["versions.yml"]
+
+
+def test_the_lowest_versions_are_the_lower_bounds_of_all_dependencies():
+    lowest = requirements(versions.lowest(PROJECT))
+    groups = [BASE, *(requirements(lines) for lines in PROJECT["optional-dependencies"].values())]
+    for name, range_ in [pair for group in groups for pair in group.items()]:
+        (pin,) = lowest[name]
+        assert range_.contains(pin.version), name
 
 
 def test_nothing_is_left_to_do_and_no_machine_is_named():
