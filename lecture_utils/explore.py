@@ -197,11 +197,18 @@ class Explorer:
     def _show(self):
         panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
         self._picture.value = image_tag(panel.png(effort=1), panel.alt, onload=NAMED)
+        self._drawn = {name: one.index for name, one in self.sliders.items()}
         return panel
 
     def _moved(self, _change=None):
+        if self._drawn == {name: one.index for name, one in self.sliders.items()} and _change:
+            return
         try:
             self._show()
+        except KeyboardInterrupt:  # the picture is the one before it: so are the sliders
+            for name, index in self._drawn.items():
+                self.sliders[name].index = index
+            raise
         except Exception:
             # Raised in a message from the browser, an error reaches no cell: show it in the picture's place as well.
             text = html.escape(traceback.format_exc(limit=-3))
@@ -209,7 +216,8 @@ class Explorer:
             raise
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if folder := os.environ.get("LECTURE_FRAMES"):
+        folder = os.environ.get("LECTURE_FRAMES")
+        if folder and self.controls:
             exported = json.dumps(self.exported(), ensure_ascii=False)
             Path(folder, frames_name(*self.frame())).write_text(exported, encoding="utf-8")
         return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture

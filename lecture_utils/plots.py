@@ -29,7 +29,25 @@ STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
 CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
-RC = {
+# What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
+LOOKS = (
+    "agg",
+    "axes",
+    "figure.",
+    "font",
+    "grid",
+    "hatch",
+    "image",
+    "legend",
+    "lines",
+    "markers",
+    "mathtext",
+    "patch",
+    "path",
+    "text",
+)
+RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "scatter", "xtick", "ytick"))}
+RC |= {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
 }  # fmt: skip
@@ -59,12 +77,12 @@ class Panel:
             artist.set_animated(True)
             self.moving.append(artist)
 
+    @styled
     def image(self):
         """Return the picture as it is now, as a Pillow image, of grey levels where it has no colour."""
         canvas = self.figure.canvas
         if self._still is None:
-            with mpl.rc_context(RC):
-                canvas.draw()
+            canvas.draw()
             self.figure.set_layout_engine("none")  # from here on nothing that stays may move
             self._still = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._still)

@@ -15,6 +15,8 @@ import threading
 import time
 import zlib
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ import torch
 import execute
 import export
 from conftest import ROOT
-from lecture_utils import data, import_torchvision, networks
+from lecture_utils import data, explore, import_torchvision, networks, plots
 from test_data import write_mnist
 from test_notebooks import written
 from test_pictures import assert_refused, chunk, encoded, png, smooth
@@ -442,6 +444,94 @@ def test_make_in_a_read_only_copy_says_what_to_do(tmp_path):
     finally:
         tmp_path.chmod(0o755)
     assert done.returncode != 0 and "This folder is read-only" in done.stderr and "cp -r . ~/lecture" in done.stderr
+
+
+# ---- figures and sliders -----------------------------------------------------------------------------
+
+STYLES = {
+    "dark_background": lambda: plt.style.use("dark_background"),
+    "usetex": lambda: mpl.rcParams.update({"text.usetex": True}),
+    "fonts and sizes": lambda: mpl.rcParams.update(
+        {"font.family": "serif", "font.size": 40, "mathtext.fontset": "cm", "figure.dpi": 50, "lines.antialiased": False}
+    ),
+    "colours and grids": lambda: mpl.rcParams.update(
+        {"axes.prop_cycle": plt.cycler(color="r"), "axes.facecolor": "k", "xtick.color": "r", "image.origin": "lower"}
+    ),
+    "sketch": lambda: mpl.rcParams.update({"path.sketch": (1, 100, 2), "axes.linewidth": 9, "scatter.marker": "x"}),
+}
+
+
+def drawn():
+    image = torch.arange(64.0).reshape(1, 8, 8) / 64
+    curves = plots.Curves(["y", "z"], ("x", 0.01, 1), ("y", 0, 1), log="x")
+    return [
+        plots.Images(2).update([image, 1 - image], ["$\\delta$", "ε"], "two images").png(),
+        curves.update([0.01, 1], [[0, 1], [1, 0]], "two lines", mark=0.5, band=(0.1, 0.2)).png(),
+        plots.Search(9, "margin", -1, 1, 0.5, "best").update(image[None], [[1, 2]], image[None], [0, 1], "a search").png(),
+    ]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_our_figures_look_as_always_whatever_a_reader_has_set(style):
+    expected = drawn()
+    with mpl.rc_context():
+        STYLES[style]()
+        set_ = mpl.rcParams.copy()
+        assert drawn() == expected and mpl.rcParams == set_
+
+
+@pytest.fixture
+def explorer():
+    """An explorer whose draw does what a test puts into ``explorer.first``."""
+    panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+
+    def draw(epsilon, eta):
+        made.first()
+        return panel.update([0, 1], [[eta, epsilon]], f"a line from {eta} to {epsilon}")
+
+    def first():
+        made.calls += 1
+
+    made = type("Made", (), {"calls": 0, "first": staticmethod(lambda: None)})
+    one = explore.explore(draw, epsilon=explore.slider([0.1, 0.2, 0.3], 0.1), eta=explore.slider([0.5, 0.6], 0.5))
+    made.first = first
+    one.made = made
+    return one
+
+
+def test_after_an_interrupt_slider_and_picture_agree(explorer):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    explorer.move(epsilon=0.2)
+    usual, explorer.made.first = explorer.made.first, interrupted
+    for values in ({"epsilon": 0.3}, {"eta": 0.6}):
+        with pytest.raises(KeyboardInterrupt):
+            explorer.move(**values)
+        assert explorer.values == {"epsilon": 0.2, "eta": 0.5} and "a line from 0.5 to 0.2" in explorer._picture.value
+    explorer.made.first = usual
+    assert "a line from 0.6 to 0.3" in explorer.move(epsilon=0.3, eta=0.6)._picture.value
+    calls = explorer.made.calls
+    assert "a line from 0.6 to 0.1" in explorer.move(epsilon=0.1)._picture.value and explorer.made.calls == calls + 1
+
+
+def test_after_an_error_the_same_position_can_be_drawn_again(explorer):
+    def wrong():
+        raise ValueError("the drawing went wrong")
+
+    usual, explorer.made.first = explorer.made.first, wrong
+    with pytest.raises(ValueError, match="went wrong"):
+        explorer.move(epsilon=0.3)
+    assert 'role="alert"' in explorer._picture.value
+    explorer.made.first = usual
+    assert "a line from 0.5 to 0.1" in explorer.move(epsilon=0.1)._picture.value
+
+
+def test_an_explorer_without_sliders_is_a_still_picture_in_an_export(tmp_path, monkeypatch):
+    panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+    made = explore.explore(lambda: panel.update([0, 1], [[0, 1]], "a line"))
+    monkeypatch.setenv("LECTURE_FRAMES", str(tmp_path))
+    assert "image/png" in made._repr_mimebundle_() and not list(tmp_path.iterdir())
 
 
 # ---- exported pages ----------------------------------------------------------------------------------
