@@ -201,8 +201,8 @@ class Explorer:
         return panel
 
     def _moved(self, _change=None):
-        if self._drawn == {name: one.index for name, one in self.sliders.items()} and _change:
-            return
+        if _change and self._drawn == {name: one.index for name, one in self.sliders.items()}:
+            return  # put back below
         try:
             self._show()
         except KeyboardInterrupt:  # the picture is the one before it: so are the sliders
@@ -210,6 +210,7 @@ class Explorer:
                 self.sliders[name].index = index
             raise
         except Exception:
+            self._drawn = {}
             # Raised in a message from the browser, an error reaches no cell: show it in the picture's place as well.
             text = html.escape(traceback.format_exc(limit=-3))
             self._picture.value = f'<pre role="alert" style="color: #b00020; white-space: pre-wrap">{text}</pre>'

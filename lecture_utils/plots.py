@@ -30,23 +30,8 @@ CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 # What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
-LOOKS = (
-    "agg",
-    "axes",
-    "figure.",
-    "font",
-    "grid",
-    "hatch",
-    "image",
-    "legend",
-    "lines",
-    "markers",
-    "mathtext",
-    "patch",
-    "path",
-    "text",
-)
-RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "scatter", "xtick", "ytick"))}
+LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
+RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}
 RC |= {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
