@@ -2,7 +2,7 @@
 
 grad_fn, delta0 (d,) in the ball, eps, step size alpha, number of steps -> the last iterate, (d,). Each step: the gradient at the
 current iterate, its sign entry by entry (0 stays 0), a step of alpha uphill, the projection onto |delta_i| <= eps. No pixel box.
-It starts at delta0, wherever that is, and 0 steps leave it there.
+It starts at delta0, wherever that is; at least one step is made.
 """
 
 import torch
@@ -43,7 +43,6 @@ PROBES = (
     # One entry arrives at its top, where the gradient is exactly 0; the other one is flat from the start.
     (Slope(tensor(0.25, 0.5), tensor(1.0, 0.0)), tensor(0.0, 0.125), 0.5, 0.125, 3),
     (Slope(tensor(-0.9), tensor(1.0)), tensor(0.2), 0.3, 0.25, 1),
-    (Slope(tensor(1.0, 1.0), tensor(1.0, 2.0)), tensor(0.1, -0.3), 0.3, 0.1, 0),
 )
 
 
@@ -160,14 +159,14 @@ MISTAKES = (
         example=5,
     ),
     Mistake(
-        (lambda g, d, e, a, n: ascent(g, d, e, a, min(n, 1)),),
+        (lambda g, d, e, a, n: ascent(g, d, e, a, 1),),
         "Only one step is made: return after the loop, not inside it.",
         example=0,
     ),
     Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n - 1),), "One step too few is made.", example=0),
     Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n + 1),), "One step too many is made.", example=5),
     Mistake(
-        (lambda g, d, e, a, n: ascent(g, d, e, a / max(n, 1), n),),
+        (lambda g, d, e, a, n: ascent(g, d, e, a / n, n),),
         "alpha is the size of one step, and not of all steps together.",
     ),
     Mistake(
