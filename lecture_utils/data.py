@@ -30,21 +30,16 @@ from .checks import check_count
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 CLASSES = {
-    "digits": [str(digit) for digit in range(10)],
-    "mnist": [str(digit) for digit in range(10)],
+    **dict.fromkeys(("digits", "mnist"), list("0123456789")),
     "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
 }
 PATIENCE = 15  # seconds without a byte from a server
 MOST_IDX = 200_000_000  # bytes of a data set, unpacked
 # scikit-image's names, and scikit-learn's files; their sources and licences are listed in data/README.md.
 PHOTOGRAPHS = {
-    "astronaut": "astronaut",
-    "cat": "chelsea",
-    "china": "china.jpg",
-    "coffee": "coffee",
-    "flower": "flower.jpg",
+    "astronaut": "astronaut", "cat": "chelsea", "china": "china.jpg", "coffee": "coffee", "flower": "flower.jpg",
     "rocket": "rocket",
-}
+}  # fmt: skip
 MOST_BYTES, MOST_PIXELS, MOST_PARTS, MOST_SCANS = 20_000_000, 40_000_000, 20_000, 50
 # How a file begins, whatever its name says. PNG, JPEG and WebP are read, the others are told by name.
 BEGINNINGS = {
@@ -62,15 +57,7 @@ BEGINNINGS = {
 }
 MARKER = re.compile(rb"\xff+([^\0\1\xd0-\xd8\xff])")  # of a JPEG's segment: a length comes after it
 # What sets a photograph upright, by its EXIF orientation
-TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+TURNS = dict(enumerate("FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90".split(), 2))
 PILLOW = threading.Lock()
 
 
@@ -129,8 +116,7 @@ def _digits(train):
 
 def _find(names, places):
     """Return a file for each official name: in LECTURE_DATA's subfolders or itself, packed or not, ``.idx`` for ``-idx``."""
-    there = [one for place in places for one in sorted(folder().joinpath(place).glob("*"))]
-    found = {}
+    there, found = [one for place in places for one in sorted(folder().joinpath(place).glob("*"))], {}
     for name in names:
         usual = name.replace("-idx", "[-.]idx").replace("-ubyte", "([-.]ubyte)?") + r"(\.gz)?"
         files = [one for one in there if re.fullmatch(usual, one.name) and one.is_file()]
@@ -151,8 +137,7 @@ def _checked(pixels, labels):
 
 
 def _mnist(train):
-    part = "train" if train else "t10k"
-    names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+    names = [f"{'train' if train else 't10k'}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
     images, labels = _find(names, ("MNIST/raw", "MNIST", "mnist/raw", "mnist", "raw", ""))
     return _checked(_idx(images, 28, 28)[..., None], _idx(labels))
 
@@ -415,8 +400,7 @@ def sphere(m, d, generator=None):
     """
     check_count("m", m)
     check_count("d", d)
-    generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    directions = torch.randn(m, d, generator=generator, dtype=torch.float64)
+    directions = torch.randn(m, d, generator=generator or torch.Generator().manual_seed(0), dtype=torch.float64)
     return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)
 
 
@@ -429,6 +413,6 @@ def equicorrelated(m, d, c, generator=None):
     check_count("d", d, least=m + 1)
     if not 0 <= c < 1:
         raise ValueError(f"c must lie in [0, 1), got {c:g}")
-    generator = generator if generator is not None else torch.Generator().manual_seed(0)
+    generator = generator or torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

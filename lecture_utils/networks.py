@@ -135,8 +135,7 @@ def load(name):
         path, sha256, size = data.FOLDER / Path(entry["file"]).name, str(entry["sha256"]), entry["bytes"]
     with _restored(path):
         content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise OSError(
             f"{path} is damaged: expected sha256 {sha256[:12]}… ({size} bytes), "
             f"got {found[:12]}… ({len(content)} bytes); restore the file from the repository"

@@ -11,6 +11,8 @@ exact       exact distances of two-layer networks against their width (bench_rob
 radii       section 2's curve of radii against d: training, bounds, closed form
 samplers    a network of width one million: time and memory of three samplers (bench_initialization.py)
 export      exported pages and slides: seconds, sizes, time of a slider's move (bench_export.py)
+load        twenty kernels of notebook 1 starting together: memory, seconds (bench_load.py; LECTURE_KERNELS: another number)
+fuzz        10,000 pictures, idx files, manifests, parameters and slider moves of every kind: no crash, bounded memory
 training    seconds of adversarial training until a network is robust, for every way to train (bench_training.py)
 
 A section is a function that prints its table and returns what it measured and a list of ``target(...)``.
@@ -32,6 +34,7 @@ from tqdm import tqdm
 import bench_attacks
 import bench_export
 import bench_initialization
+import bench_load
 import bench_robustness
 import bench_training
 from lab import ROOT, Lab, notebook, run_all
@@ -195,6 +198,7 @@ def target(claim, value, limit):
 
 SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target) | bench_robustness.sections(target)
 SECTIONS |= bench_initialization.sections(target) | bench_training.sections(target) | bench_export.sections(target)
+SECTIONS |= bench_load.sections(target)
 
 
 def main():

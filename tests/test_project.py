@@ -124,6 +124,18 @@ def test_the_lowest_versions_are_the_lower_bounds_of_all_dependencies():
         assert range_.contains(pin.version), name
 
 
+def test_every_test_in_the_table_of_faults_exists():
+    table = (ROOT / "tests" / "README.md").read_text(encoding="utf-8").split("## What breaks")[1].split("\n## ")[0]
+    rows = [re.findall(r"`([\w.]+)`", line.split("|")[-2]) for line in table.splitlines() if "`test_" in line]
+    assert len(rows) > 20
+    for names in rows:
+        for name in names:
+            if name.endswith(".py"):
+                text = (ROOT / "tests" / name).read_text(encoding="utf-8")
+            else:
+                assert re.search(rf"^def test_\w*{name}", text, flags=re.MULTILINE), name
+
+
 def test_nothing_is_left_to_do_and_no_machine_is_named():
     wrong = re.compile("TO" + "DO|FIX" + r"ME|(?<![\w.])/(home|root|work|Users|tmp)/\w")
     texts = [path for path in FILES if path.exists() and path.suffix not in (".safetensors", ".png")]
