@@ -42,7 +42,7 @@ class NotebookError(Exception):
 def read(path):
     """Return a notebook. A cell without an id gets its number as one, not a random one."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a mark before it
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}")
         if content.get("nbformat", 4) != 4:
@@ -52,7 +52,9 @@ def read(path):
         for number, cell in enumerate(content["cells"]):
             cell.setdefault("id", f"cell-{number}")
         metadata = content.get("metadata", {}) | METADATA
-        return nbformat.reads(json.dumps(content | {"metadata": metadata, "nbformat_minor": 5}), as_version=4)
+        notebook = nbformat.reads(json.dumps(content | {"metadata": metadata, "nbformat_minor": 5}), as_version=4)
+        nbformat.validate(notebook)
+        return notebook
     except Exception as error:  # whatever a file may hold
         reason = " ".join(str(error).split())[:200]
         raise NotebookError(f"{path} is not a notebook that can be read: {reason or type(error).__name__}") from error

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -353,8 +354,13 @@ def index(sections, place):
 
 
 def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        sys.exit(f"{path} cannot be written ({error.strerror}): name another folder with --output")
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 

@@ -47,15 +47,15 @@ def main():
     failures = []
     for path in given.notebooks or sorted(execute.NOTEBOOKS.glob("*.ipynb")):
         goal = given.output / path.name
-        goal.unlink(missing_ok=True)  # an old result must not look like this one's
         try:
+            goal.unlink(missing_ok=True)  # an old result must not look like this one's
             done = execute.execute(solve(execute.read(path)))
             silent = [number for number, _, check in exercises(done) if CORRECT not in str(check.outputs)]
             if silent:
                 raise execute.NotebookError(f"no {CORRECT!r} below the checks of {', '.join(silent)}")
             execute.write(done, goal)
             print(f"{path.stem}: {len(exercises(done))} exercises solved, every check correct", flush=True)
-        except execute.NotebookError as error:
+        except (execute.NotebookError, OSError) as error:
             failures.append(f"{path}: {error}")
             print(f"{path.stem}: FAILED", flush=True)
     if failures:

@@ -355,6 +355,7 @@ BROKEN = {
     "no cells": ('{"nbformat": 4, "metadata": {}}', "it has no cells"),
     "format 3": ('{"nbformat": 3, "worksheets": [{"cells": []}]}', "it has format 3; JupyterLab saves it in format 4"),
     "cells that are numbers": ('{"nbformat": 4, "cells": [1, 2]}', "is not a notebook that can be read: "),
+    "a code cell without source": ('{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "code"}]}', "is not a notebook that"),
     "cells of no type": ('{"nbformat": 4, "cells": [{}]}', "is not a notebook that can be read: "),
     "empty": ("", "is not a notebook that can be read: "),
     "deep": ("[" * 100_000, "is not a notebook that can be read: "),
@@ -432,6 +433,12 @@ def test_a_folder_that_cannot_be_written_is_a_line_that_says_what_to_do(tmp_path
     monkeypatch.setattr(execute.os, "access", lambda *_: False)
     _, told = main(monkeypatch, capsys, source, "--output", tmp_path / "out")
     assert "is read-only): name another with --output" in told
+
+
+def test_a_page_that_cannot_be_written_is_a_line(tmp_path):
+    (tmp_path / "site").write_text("a file, where a folder should be")
+    with pytest.raises(SystemExit, match=r"a.html cannot be written .*--output"):
+        export.write(tmp_path / "site" / "a.html", "text")
 
 
 def test_make_in_a_read_only_copy_says_what_to_do(tmp_path):
