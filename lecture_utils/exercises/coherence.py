@@ -1,6 +1,8 @@
 """Exercise coherence.
 
-X (m, d), rows of length sqrt(d) -> max over i != j of |<x_i, x_j>| / d, a float.
+X (m, d), m >= 2 rows of length sqrt(d) -> max over i != j of |<x_i, x_j>| / d, a float.
+
+Clauses: every pair of different rows, also of equal ones; both signs; in units of d; the largest; m may exceed d.
 """
 
 import math
@@ -22,8 +24,16 @@ def coherence(X):
 PROBES = (
     (math.sqrt(2) * tensor([1.0, 0.0], [0.6, 0.8]),),
     (math.sqrt(3) * tensor([1.0, 0.0, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.28, 0.96]),),
+    (math.sqrt(2) * tensor([1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]),),  # with its opposite: 1
+    (math.sqrt(2) * tensor([0.6, 0.8], [0.6, 0.8]),),  # twice: 1
+    (2.0 * tensor([1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0]),),  # orthogonal: 0
     (data.sphere(5, 7, seeded(1)),),
 )
+
+
+def random_sphere(generator):
+    m, d = (int(torch.randint(2, most, (), generator=generator)) for most in (8, 13))
+    return (data.sphere(m, d, generator),)
 
 
 def blind_to_signs(answer, X):
@@ -34,18 +44,33 @@ def blind_to_signs(answer, X):
 
 MISTAKES = (
     Mistake((lambda X: (X @ X.T).abs().max() / X.shape[1],), "A point with itself gives |x_i|²/d = 1: leave out the diagonal."),
-    Mistake((lambda X: gram(X).fill_diagonal_(-torch.inf).max() / X.shape[1],), "The size counts: take |<x_i, x_j>|."),
+    Mistake(
+        (
+            lambda X: gram(X).fill_diagonal_(-torch.inf).max() / X.shape[1],
+            lambda X: gram(X).max() / X.shape[1],
+        ),
+        "The size counts: take |<x_i, x_j>|.",
+    ),
     Mistake((lambda X: gram(X).abs().max(),), "Divide by d: c compares <x_i, x_j> with |x_i|² = d."),
     Mistake(
         (lambda X: gram(X).abs().max() / math.sqrt(X.shape[1]),),
         "Divide by d, not by its root: both points have length sqrt(d).",
     ),
+    Mistake((lambda X: gram(X).abs().max() / len(X),), "Divide by d, the dimension of the points, not by their number m."),
     Mistake(
         (
             lambda X: gram(X).abs().sum() / (len(X) * (len(X) - 1) * X.shape[1]),
             lambda X: gram(X).abs().mean() / X.shape[1],
         ),
         "The theorem needs a bound for every pair, so the largest value counts, not the mean.",
+    ),
+    Mistake(
+        (lambda X: gram(X.T).abs().max() / X.shape[1],),
+        "X.T @ X holds the inner products of the columns. The points are the rows: X @ X.T.",
+    ),
+    Mistake(
+        (lambda X: (X[:-1] * X[1:]).sum(1).abs().max() / X.shape[1],),
+        "Every pair of rows counts, not only a row and the next one.",
     ),
 )
 
@@ -55,7 +80,7 @@ EXERCISE = Exercise(
     REFERENCE,
     coherence,
     PROBES,
-    random=lambda generator: (data.sphere(6, 5, generator),),
+    random=random_sphere,
     laws=(blind_to_signs,),
     hints=(
         "X @ X.T holds all inner products. Which of its entries belong to pairs i ≠ j?",
@@ -63,5 +88,11 @@ EXERCISE = Exercise(
         "(X @ X.T).fill_diagonal_(0).abs().max() / d",
     ),
     mistakes=MISTAKES,
-    written=("For random points c is about sqrt(4 log(m) / d): it falls with d, and rises slowly with m."),
+    differs="The library's function also refuses points that are not on the sphere of radius sqrt(d), and returns a float.",
+    written=(
+        "For random points c is about sqrt(4 log(m) / d): it falls with d, and rises slowly with m. At most d points are "
+        "orthogonal. For m > d the matrix of all <x_i, x_j>/d has trace m and rank d at most, so its squares add up to m²/d "
+        "or more; the diagonal gives m of them, the other m(m - 1) entries at most c² each. Hence c ≥ sqrt((m - d)/(d(m - 1))): "
+        "1/d for m = d + 1, which the corners of a regular simplex attain."
+    ),
 )

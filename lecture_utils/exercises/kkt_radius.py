@@ -1,6 +1,9 @@
 """Exercise kkt-radius.
 
 d, m_plus, m_minus integers -> (shared, memorising), two floats: r_strict of a positive sample.
+
+Clauses: both classes count in the first, the opposite one in the second; samples of length sqrt(d); one sample of a class;
+numbers that do not divide; the order.
 """
 
 import math
@@ -17,12 +20,12 @@ def kkt_radius_orthogonal(d, m_plus, m_minus):
     return math.sqrt(d / (m_plus + m_minus)), math.sqrt(d / (1 + m_minus))
 
 
-PROBES = ((64, 8, 8), (100, 9, 4), (50, 3, 12))
+PROBES = ((64, 8, 8), (100, 9, 4), (50, 3, 12), (9, 1, 1), (20, 1, 6), (30, 5, 1))
 
 
 def counts(generator):
-    m_plus, m_minus = (int(n) for n in torch.randint(2, 20, (2,), generator=generator))
-    return 4 * (m_plus + m_minus), m_plus, m_minus
+    m_plus, m_minus = (int(n) for n in torch.randint(1, 20, (2,), generator=generator))
+    return 4 * (m_plus + m_minus) + 1, m_plus, m_minus
 
 
 def fewer_points_help(answer, d, m_plus, m_minus):
@@ -55,6 +58,22 @@ MISTAKES = (
         "More points make it worse: s = 1/m, and |δ| = s sqrt(m d).",
     ),
     Mistake(
+        (lambda d, p, n: (math.sqrt(d) / (p + n), math.sqrt(d) / (1 + n)),),
+        "This is the length of one step s x_j. δ is a sum of orthogonal ones: their squares add up.",
+    ),
+    Mistake(
+        (lambda d, p, n: (math.sqrt(d / n), math.sqrt(d / (1 + n))), lambda d, p, n: (math.sqrt(d / n), math.sqrt(d / n))),
+        "Raising the opposite neuron alone leaves the own one at its height: lowering it, too, is shorter.",
+    ),
+    Mistake(
+        (lambda d, p, n: (math.sqrt(d / (p + n)), math.sqrt(d / (p + n))),),
+        "Memorising: the other positive points have neurons of their own, which are off at x_i and do not help the attacker.",
+    ),
+    Mistake(
+        (lambda d, p, n: (math.sqrt(d // (p + n)), math.sqrt(d // (1 + n))),),
+        "// drops the fraction: divide by /.",
+    ),
+    Mistake(
         (lambda d, p, n: (math.sqrt(d / (1 + n)), math.sqrt(d / (p + n))),),
         "The order is (shared, memorising).",
     ),
@@ -78,6 +97,7 @@ EXERCISE = Exercise(
         "place of m.",
     ),
     mistakes=MISTAKES,
+    differs="The library's function is the same.",
     written=(
         "Cauchy-Schwarz shows that nothing is shorter: y f(x_i + δ) ≥ 1 + <Σ y_j x_j, δ>/d as long as both sums are positive, "
         "and |Σ y_j x_j| = sqrt(m d). "

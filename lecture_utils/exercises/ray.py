@@ -1,6 +1,10 @@
 """Exercise ray.
 
 W (k, d), b (k,), a (k,), x (d,), y -1.0 or 1.0, u (d,) -> the smallest t >= 0 beyond which y f(x + t u) < 0, or inf.
+
+Clauses: y f < 0, with the label; 0 where the sign is wrong at once, from a dead zone too; f = 0 is no flip, on a piece or
+at one point; pieces between breakpoints, and beyond the last one; neurons that never switch, breakpoints behind x; t counts
+lengths of u, which may be any; inf (or nothing) where no flip comes.
 """
 
 import math
@@ -10,7 +14,7 @@ import torch
 from .. import robustness
 from ..networks import two_layer
 from .engine import Exercise, Mistake
-from .inputs import normal, signs, tensor
+from .inputs import normal, signs, tensor, uniform
 
 REFERENCE = robustness.first_flip_along_ray
 
@@ -33,12 +37,19 @@ def first_flip_along_ray(W, b, a, x, y, u):
 
 
 PAIR = (tensor([1.0, 0.0], [0.0, 1.0]), tensor(-0.5, -0.5), tensor(1.0, -1.0))  # neurons on for x_1 > 1/2 and for x_2 > 1/2
+VALLEY = (tensor([1.0, 0.0], [-1.0, 0.0]), tensor(0.0, 0.0), tensor(1.0, 1.0))  # f = |x_1|
 
 PROBES = (
     (*PAIR, tensor(1.0, 0.0), 1.0, tensor(-1.0, 1.0)),
     (*PAIR, tensor(1.0, 0.2), 1.0, tensor(-1.0, 0.1)),
     (*PAIR, tensor(0.1, 1.2), -1.0, tensor(0.5, -0.25)),
-    (*PAIR, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),
+    (*PAIR, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # into the dead zone for ever
+    (*PAIR, tensor(0.1, 1.2), 1.0, tensor(0.5, -0.25)),  # wrong at once
+    (*PAIR, tensor(0.0, 0.0), -1.0, tensor(2.0, 0.0)),  # from the dead zone
+    (*PAIR, tensor(1.5, 1.0), 1.0, tensor(0.0, 1.0)),  # both on, and no breakpoint ahead
+    (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 1.5)),  # beyond the last breakpoint
+    (*PAIR, tensor(1.0, 1.0), 1.0, tensor(1.0, 1.0)),  # f = 0 with both on
+    (*VALLEY, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # touches 0 and rises again
     (
         tensor([1.0, 1.0], [1.0, -1.0], [0.5, 2.0], [-1.0, 0.3]),
         tensor(0.3, 0.2, -1.0, 0.5),
@@ -51,32 +62,39 @@ PROBES = (
 
 
 def random_ray(generator):
+    """Return a small random network and a ray from a point, whose label is wrong in a quarter of the cases."""
     W, b, a = normal(generator, 6, 5), normal(generator, 6), signs(generator, 6).double()
-    x, u = normal(generator, 5), normal(generator, 5)
-    return W, b, a, x, 1.0 if two_layer(x, W, b, a) > 0 else -1.0, u
+    x, u = normal(generator, 5), 2 * normal(generator, 5)
+    y = 1.0 if two_layer(x, W, b, a) > 0 else -1.0
+    return W, b, a, x, -y if uniform(generator, 1) < 0.25 else y, u
 
 
 def first_of_a_grid(answer, W, b, a, x, y, u):
     t = answer(W, b, a, x, y, u)
     times = torch.linspace(0, 1, 400, dtype=torch.float64) * t.clamp(max=100)
-    if (y * two_layer(x + times[:-1, None] * u, W, b, a) < -1e-6).any():
+    if t > 0 and (y * two_layer(x + times[:-1, None] * u, W, b, a) < -1e-6).any():
         return "The sign is wrong already before your t."
     after = 1.0001 * t + 1e-5
     if t.isfinite() and not y * two_layer(x + after * u, W, b, a) < 1e-9:
         return "Right after your t the sign should be wrong, and is not."
 
 
-def along(W, b, a, x, y, u, wanted):
-    """Return the first breakpoint, or zero of a piece, that is wanted: (value at the start, at the end) -> a share or None."""
+def along(W, b, a, x, y, u, wanted, start=True, last=True):
+    """Return the first breakpoint, or zero of a piece, that is wanted: (value at the start, at the end) -> a share or None.
+
+    start: whether the sign at x itself is looked at; last: whether the piece beyond the last breakpoint is.
+    """
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = [0.0, *ends[ends > 0].sort().values.tolist()]
     ends.append(ends[-1] + 1000.0)
     values = [(y * two_layer(x + t * u, W, b, a)).item() for t in ends]
-    for start, end, high, low in zip(ends, ends[1:], values, values[1:], strict=False):
+    if start and values[0] < -1e-9:
+        return 0.0
+    for first, end, high, low in list(zip(ends, ends[1:], values, values[1:], strict=False))[: None if last else -1]:
         share = wanted(high, low)
         if share is not None:
-            return start + share * (end - start)
+            return first + share * (end - first)
     return math.inf
 
 
@@ -87,11 +105,19 @@ def extrapolated(W, b, a, x, y, u):
 
 
 def touches_zero(high, low):
-    return None if low > 1e-9 else 0.0 if high <= 1e-9 else high / (high - low)
+    return 0.0 if high <= 1e-9 else high / (high - low) if low <= 1e-9 else None
 
 
 def crosses(high, low):
     return high / (high - low) if low < -1e-9 else None
+
+
+def falls(high, low):
+    return high / (high - low) if low < -1e-9 and high >= -1e-9 else None
+
+
+def of_sign(W, b, a, x, y, u):
+    return along(W, b, a, x, 1.0 if two_layer(x, W, b, a) >= 0 else -1.0, u, crosses)
 
 
 MISTAKES = (
@@ -101,12 +127,37 @@ MISTAKES = (
         "This is the end of the piece in which the sign changes; the change itself comes before, at the zero of the line.",
     ),
     Mistake(
+        (lambda *p: along(*p, lambda high, low: 0.0 if low < -1e-9 else None),),
+        "This is the start of the piece in which the sign changes; on it f still has to fall to 0.",
+    ),
+    Mistake(
         (lambda *p: along(*p, touches_zero),),
         "f = 0 is no flip: look for y f < 0, which may come after a dead zone, or never.",
     ),
     Mistake(
-        (lambda W, b, a, x, y, u: along(W, b, a, x, 1.0, u, crosses),),
+        (
+            lambda W, b, a, x, y, u: along(W, b, a, x, 1.0, u, crosses),
+            lambda W, b, a, x, y, u: along(W, b, a, x, 1.0, u, falls, start=False),
+        ),
         "For y = -1 the sign is wrong when f > 0: multiply f by y.",
+    ),
+    Mistake(
+        (of_sign,),
+        "y is not used: you start from the sign of f(x). Where that is not y, or f(x) = 0, the label decides what is wrong.",
+        example=4,
+    ),
+    Mistake(
+        (lambda *p: along(*p, falls, start=False),),
+        "Where y f(x) < 0 the sign is wrong at once: t = 0.",
+        example=4,
+    ),
+    Mistake(
+        (lambda *p: along(*p, crosses, last=False), lambda *p: along(*p, falls, start=False, last=False)),
+        "Beyond the last breakpoint f is linear for ever, and may still become negative.",
+    ),
+    Mistake(
+        (lambda W, b, a, x, y, u: along(W, b, a, x, y, u, crosses) * u.norm().item(),),
+        "This is the length t |u| of the perturbation; t itself is asked, and u may have any length.",
     ),
 )
 
@@ -122,10 +173,11 @@ EXERCISE = Exercise(
     hints=(
         "On the ray z_j(t) = z_j + t s_j with s_j = w_j·u. Each neuron switches at most once. Where?",
         "Between the times t_j = -z_j/s_j > 0, sorted, f is linear. Evaluate y f at 0, at each t_j, and once beyond the last.",
-        "Take the first piece whose end has y f < 0, and the zero of the line through its two ends: start + (end - "
-        "start)·high/(high - low). "
-        "Where y f = 0 at the start of that piece, this is the start. Without such a piece: math.inf.",
+        "0 if y f < 0 at 0. Else take the first piece whose end has y f < 0, and the zero of the line through its two ends: "
+        "start + (end - start)·high/(high - low). Where y f = 0 at the start of that piece, this is the start. The last piece "
+        "has no end: its slope decides. Without such a piece: math.inf.",
     ),
     mistakes=MISTAKES,
+    differs="The library's function takes all times at once, and as 0 what is rounding beside the largest neuron.",
     written=("A gradient attack extrapolates, and in a dead zone its slope is 0. The breakpoints see everything on the ray."),
 )
