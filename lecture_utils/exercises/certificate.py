@@ -111,6 +111,12 @@ def of_sizes(W, b, a, X, y):
     return torch.minimum(torch.where(same, far, 0.0).amax(1), torch.where(opposite, far, torch.inf).amin(1))
 
 
+def all_stay_on(W, b, a, X, y):
+    far, weight = (X @ W.T + b) / W.norm(dim=1), y[:, None] * a
+    own = torch.where(weight > 0, far, torch.inf).amin(1).clamp(min=0)
+    return torch.minimum(own, torch.where(weight < 0, -far, torch.inf).amin(1).clamp(min=0))
+
+
 def slide_constant(W, b, a, X, y):
     d = X.shape[1]
     return ((1 - gram(X).abs().max() / d) / 4 * math.sqrt(d)).expand(len(X))
@@ -149,7 +155,7 @@ MISTAKES = (
         "All opposite neurons have to stay off, so the nearest one counts: the minimum over them.",
     ),
     Mistake(
-        (certificate(own=lambda on: torch.where(on > 0, on, torch.inf).amin(1).nan_to_num(posinf=0.0)),),
+        (certificate(own=lambda on: torch.where(on > 0, on, torch.inf).amin(1).nan_to_num(posinf=0.0)), all_stay_on),
         "One neuron of the label's sign that stays on is enough: the maximum over them, not the minimum.",
     ),
     Mistake(

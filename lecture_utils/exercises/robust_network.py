@@ -41,7 +41,7 @@ def certified_share(answer, X, y, c):
     if not (isinstance(made, tuple) and len(made) == 3):
         raise WrongResult("Return three tensors, W, b, a, of shapes (m, d), (m,), (m,).")
     try:
-        W, b, a = (comparable(part)[0] for part in made)
+        W, b, a = (comparable((part,))[0] for part in made)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise WrongResult("W, b and a must hold numbers.") from None
     k, d = len(W) if W.dim() else 0, X.shape[1]
