@@ -29,8 +29,8 @@ def counts(generator):
 
 
 def fewer_points_help(answer, d, m_plus, m_minus):
-    shared, memorising = answer(4 * d, m_plus, m_minus)
-    if not torch.allclose(torch.stack([shared, memorising]), 2 * torch.stack(answer(d, m_plus, m_minus)), rtol=1e-4):
+    far, near = (torch.stack(tuple(answer(size, m_plus, m_minus))) for size in (4 * d, d))
+    if not torch.allclose(far, 2 * near, rtol=1e-4):
         return "Four times the dimension doubles the length of the points, and both radii with it."
 
 

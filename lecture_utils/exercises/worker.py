@@ -97,7 +97,7 @@ def _dense(value):
     if value.layout is not torch.strided:
         value = value.to_dense()
     value = value.cpu().resolve_neg().as_subclass(torch.Tensor)
-    return (value if value.dtype == torch.float64 or not value.is_floating_point() else value.double()).clone()
+    return value.to(torch.float64 if value.is_floating_point() else torch.int64, copy=True)  # int8 and the like can't be sent
 
 
 class Pickler(cloudpickle.Pickler):
