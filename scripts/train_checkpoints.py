@@ -26,10 +26,13 @@ from lecture_utils import attacks, data, networks, training
 
 STATES = Path(__file__).resolve().parent.parent / "build" / "checkpoints"
 RECIPES = {
-    "digits-standard": {"dataset": "digits", "seed": 0, "epochs": 120, "shift": 1, "architecture": {"size": 8}},
+    "digits-standard": {
+        "dataset": "digits", "seed": 0, "epochs": 120, "shift": 1, "architecture": {"size": 8},
+        "judged": {"epsilon": 0.15, "images": 360},
+    },
     "mnist-standard": {
         "dataset": "mnist", "seed": 0, "epochs": 20, "shift": 2,
-        "architecture": {"size": 28, "strides": [2, 2], "hidden": 100},
+        "architecture": {"size": 28, "strides": [2, 2], "hidden": 100}, "judged": {"epsilon": 0.3, "images": 1000},
     },
     "digits-robust": {
         "dataset": "digits", "seed": 0, "epochs": 80, "distort": 0.25,
@@ -45,6 +48,7 @@ RECIPES = {
         "dataset": "cifar10", "seed": 0, "epochs": 48, "shift": 3, "cut": 8, "whiten": True, "half": True, "batch_size": 250,
         "learning_rate": 0.2, "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
         "one_pixel": 40, "architecture": {"widths": [64, 128, 160], "mirror": True},
+        "judged": {"epsilon": 8 / 255, "images": 200},
     },
     "cifar10-robust": {
         "dataset": "cifar10", "seed": 0, "epochs": 22, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
@@ -53,7 +57,7 @@ RECIPES = {
     },
 }  # fmt: skip
 OPTIONS = ("batch_size", "learning_rate", "warmup", "average")  # of ``fit``
-APART = ("architecture", "attacked", "auto_attacked", "one_pixel")  # no part of the training
+APART = ("architecture", "attacked", "auto_attacked", "judged", "one_pixel")  # no part of the training
 
 
 def shifted(pixels, mirror):
@@ -176,6 +180,8 @@ def train(name):
         entry["clean accuracy without the mirror image"] = round(training.accuracy(nn.Sequential(*model), *test), 4)
     if attack:
         entry |= robustness(model, *test, recipe)
+    if "judged" in recipe:
+        entry |= vulnerability(model, *test, **recipe["judged"])
     if "one_pixel" in recipe:
         entry |= fooled_by_one_pixel(model, *test, recipe["one_pixel"])
     return content, entry
@@ -203,7 +209,15 @@ def robustness(model, x, y, recipe):
         "accuracy under attack": {name: round(share, 4) for name, share in found.items()},
         f"attacks.strongest, {images}": round(survives.mean().item(), 4),
         "seconds of attack": round(time.perf_counter() - start),
+        "under attacks.strongest": {"epsilon": epsilon, "images": count, "accuracy": round(found["attacks.strongest"], 4)},
     }
+
+
+def vulnerability(model, x, y, epsilon, images):
+    """Return what the manifest says of an ordinary network: what the strongest attack leaves, at its robust twin's epsilon."""
+    with torch.no_grad():
+        left = training.accuracy(model, x[:images], y[:images], partial(attacks.strongest, epsilon=epsilon))
+    return {"under attacks.strongest": {"epsilon": epsilon, "images": images, "accuracy": round(left, 4)}}
 
 
 def fooled_by_one_pixel(model, x, y, count):
