@@ -129,8 +129,8 @@ def _find(names, places):
 
 def _checked(pixels, labels):
     """Return images and labels if they belong together."""
-    if not 0 < len(pixels) == len(labels):
-        raise ValueError(f"{len(pixels)} images and {len(labels)} labels")
+    if not 0 < len(pixels) == labels.size == len(labels) or labels.dtype.kind not in "iu":
+        raise ValueError(f"{len(pixels)} images and labels of shape {labels.shape}, type {labels.dtype}")
     if not 0 <= labels.min() <= labels.max() <= 9:
         raise ValueError(f"labels must lie in 0 to 9, got {labels.min()} to {labels.max()}")
     return pixels, labels
