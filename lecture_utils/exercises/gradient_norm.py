@@ -50,7 +50,7 @@ MISTAKES = (
 
 EXERCISE = Exercise(
     "gradient-norm",
-    "Proposition 4 exactly",
+    "the length of the gradient",
     REFERENCE,
     expected_grad_norm_sq,
     PROBES,
