@@ -108,7 +108,7 @@ MISTAKES = (
     Mistake((lambda f, y: f.logsumexp(1),), "The term - f_y is missing."),
     Mistake(
         (lambda f, y: picked(f.softmax(1), y), lambda f, y: -picked(f.softmax(1), y)),
-        "This has the size of the probability of class y; the loss is minus its logarithm.",
+        "The loss is minus the logarithm of the probability of class y; yours has no logarithm.",
     ),
     Mistake(
         (lambda f, y: f.logsumexp(1) - f[torch.arange(len(y)), y - 1],),

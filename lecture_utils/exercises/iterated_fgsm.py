@@ -8,6 +8,7 @@ It starts at delta0, wherever that is; at least one step is made.
 import torch
 
 from .. import attacks
+from .compare import written
 from .engine import Exercise, Mistake
 from .inputs import scaled, tensor, uniform
 
@@ -31,7 +32,7 @@ class Slope:
         return self.steepness.to(delta) * (self.top.to(delta) - delta)
 
     def __repr__(self):
-        return f"the gradient of a hill with its top at {[round(value, 3) for value in self.top.tolist()]}"
+        return f"lambda delta: {written(self.steepness)} * ({written(self.top)} - delta)"
 
 
 PROBES = (
@@ -40,8 +41,9 @@ PROBES = (
     # The top lies outside the ball: who projects only at the end walks past it and turns back.
     (Slope(tensor(0.23, 0.05), tensor(1.0, 1.0)), tensor(0.0, 0.0), 0.2, 0.12, 5),
     (Slope(tensor(0.9, -0.9), tensor(1.0, 1.0)), tensor(0.05, 0.0), 0.3, 0.11, 5),
-    # One entry arrives at its top, where the gradient is exactly 0; the other one is flat from the start.
-    (Slope(tensor(0.25, 0.5), tensor(1.0, 0.0)), tensor(0.0, 0.125), 0.5, 0.125, 3),
+    # One entry is flat: its gradient is exactly 0. Then all of them are.
+    (Slope(tensor(0.3, 0.5), tensor(1.0, 0.0)), tensor(0.0, 0.1), 0.5, 0.125, 3),
+    (Slope(tensor(0.3, 0.5), tensor(0.0, 0.0)), tensor(0.2, -0.1), 0.5, 0.125, 2),
     (Slope(tensor(-0.9), tensor(1.0)), tensor(0.2), 0.3, 0.25, 1),
 )
 
@@ -114,9 +116,11 @@ MISTAKES = (
     Mistake(
         (
             lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: torch.nn.functional.normalize(v, dim=0)),
+            lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: v / v.norm()),
             lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: v / v.abs().max()),
+            lambda g, d, e, a, n: ascent(g, d, e, a, n, move=lambda v: v / (v.abs().max() + 1e-12)),
         ),
-        "This makes the gradient as long as a unit; its sign, entry by entry, is asked for.",
+        "This divides the whole gradient by one number; the sign of each entry is asked for, which is -1, 0 or 1.",
         example=0,
     ),
     Mistake((lambda g, d, e, a, n: ascent(g, d, e, -a, n),), "This goes downhill: the attack increases the loss."),
@@ -156,7 +160,7 @@ MISTAKES = (
     Mistake(
         (lambda g, d, e, a, n: ascent(g, torch.zeros_like(d), e, a, n),),
         "The iteration starts at delta0, not at 0.",
-        example=5,
+        example=6,
     ),
     Mistake(
         (lambda g, d, e, a, n: ascent(g, d, e, a, 1),),
@@ -164,7 +168,7 @@ MISTAKES = (
         example=0,
     ),
     Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n - 1),), "One step too few is made.", example=0),
-    Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n + 1),), "One step too many is made.", example=5),
+    Mistake((lambda g, d, e, a, n: ascent(g, d, e, a, n + 1),), "One step too many is made.", example=6),
     Mistake(
         (lambda g, d, e, a, n: ascent(g, d, e, a / n, n),),
         "alpha is the size of one step, and not of all steps together.",

@@ -66,7 +66,7 @@ MISTAKES = (
     Mistake((lambda w, b, X, y, e: y * (X @ w + b) + e * w.abs().sum(),), "The adversary lowers the margin; yours raises it."),
     Mistake(
         (lambda w, b, X, y, e: y * (X @ w + b - e * w.abs().sum()),),
-        "The penalty does not depend on the label: y multiplies the score only.",
+        "Right for y = +1. For y = -1 the worst δ has the opposite sign, and it costs ε|w|₁ as well: y changes the score alone.",
         example=1,
     ),
     Mistake((lambda w, b, X, y, e: y * (X @ w) - e * w.abs().sum(),), "The bias b is missing."),

@@ -135,7 +135,7 @@ MISTAKES = (
     ),
     Mistake(
         (lambda W, b, x, e: of_all(W, b, x, e)[0].max(),),
-        "Leave the class y out: with j = y the difference is 0, and the value could never be negative.",
+        "Yours is never negative. The value is, where no δ changes the class: leave y out of the maximum, and cut nothing at 0.",
     ),
     Mistake(
         (lambda W, b, x, e: -others(*of_all(W, b, x, e)).max(),),

@@ -132,7 +132,7 @@ def a_column(w, b, X, y, eps):
 
 WRONG = [
     (euclidean_with_numpy, "Euclidean ball"),
-    (one_delta_for_all, "does not depend on the label"),
+    (one_delta_for_all, "For y = -1 the worst δ has the opposite sign"),
     (no_label_in_the_attack, "wanted"),
     (a_random_attack, ""),
     (best_case, "yours raises it"),

@@ -164,7 +164,7 @@ def class_at_the_end(W, b, x, eps):
 
 
 WRONG = [
-    (never_negative, "Leave the class y out"),
+    (never_negative, "Yours is never negative"),
     (the_margin, "The sign is turned round"),
     (second_at_x, "Not only the runner-up"),
     (class_zero_is_right, "wanted"),
