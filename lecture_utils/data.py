@@ -100,7 +100,7 @@ def load(name, split):
         if getattr(error, "errno", None):
             raise OSError(f"a file of {official} in {target} cannot be read ({error}): have a look at its permissions") from error
         raise OSError(f"the files of {official} in {target} are damaged ({error}): delete them and load again") from error
-    x = torch.tensor(pixels).permute(0, 3, 1, 2).float() / 255
+    x = torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2).float() / 255
     return x.contiguous(), torch.from_numpy(labels.astype(np.int64))
 
 
@@ -400,7 +400,8 @@ def sphere(m, d, generator=None):
     """
     check_count("m", m)
     check_count("d", d)
-    directions = torch.randn(m, d, generator=generator or torch.Generator().manual_seed(0), dtype=torch.float64)
+    generator = generator or torch.Generator("cpu").manual_seed(0)
+    directions = torch.randn(m, d, generator=generator, dtype=torch.float64, device=generator.device)
     return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)
 
 
@@ -413,6 +414,6 @@ def equicorrelated(m, d, c, generator=None):
     check_count("d", d, least=m + 1)
     if not 0 <= c < 1:
         raise ValueError(f"c must lie in [0, 1), got {c:g}")
-    generator = generator or torch.Generator().manual_seed(0)
-    basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64)).Q.T
+    generator = generator or torch.Generator("cpu").manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

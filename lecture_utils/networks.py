@@ -146,7 +146,7 @@ def load(name):
         tensors = read_tensors(content)
         if {key: one.shape for key, one in model.state_dict().items()} != {key: one.shape for key, one in tensors.items()}:
             raise ValueError(f"the architecture of {name} does not have the tensors of {path.name}")
-        model = model.to_empty(device=torch.get_default_device())
+        model = model.to_empty(device="cpu").float()  # as the images are, whatever the defaults
         model.load_state_dict(tensors)
         model.categories = data.CLASSES[entry["recipe"]["dataset"]]
     return model.eval()
@@ -211,7 +211,10 @@ def pretrained(name):
     try:
         place = own if (own / file).exists() else default
         state = data.fetched(lambda: read_weights(place / file, sha256), download, default)
-        with BUILDING:  # torchvision's builders rename old weights and so on, but would load them as a pickle
+        with (
+            BUILDING,
+            torch.device("cpu"),
+        ):  # torchvision's builders rename old weights and so on, but would load them as a pickle
             weights.get_state_dict = lambda **_: state
             try:
                 classifier = models.get_model(name, weights=weights)
@@ -224,6 +227,7 @@ def pretrained(name):
             f"to {own} (a damaged copy: delete it first)."
         ) from error
     preprocess = weights.transforms()
-    model = nn.Sequential(Normalize(preprocess.mean, preprocess.std), classifier).eval()
+    with torch.device("cpu"):
+        model = nn.Sequential(Normalize(preprocess.mean, preprocess.std), classifier).float().eval()
     model.categories = weights.meta["categories"]
     return model

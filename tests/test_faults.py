@@ -553,6 +553,20 @@ def test_what_stands_in_a_script_element_ends_it_nowhere():
     assert json.loads(export.embedded(text)) == json.loads(text) and "<" not in export.embedded(text)
 
 
+def test_networks_and_images_fit_each_other_whatever_the_defaults_are():
+    expected = load()(data.load("digits", "test")[0][:5])
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")  # stands for any other device
+        x, y = data.load("digits", "test")
+        assert torch.equal(load()(x[:5]), expected) and x.dtype == torch.float32 and y.dtype == torch.int64
+        assert networks.load("cifar10-standard")(data.centre(data.photo("cat"), 32)).dtype == torch.float32
+        assert data.sphere(3, 4).device.type == data.equicorrelated(3, 4, 0.1).device.type == "cpu"
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+
+
 # ---- pictures that cost more than they show ----------------------------------------------------------
 
 
