@@ -19,23 +19,13 @@ in their order, which gives their numbers. A new exercise is a file here, its li
 7. EXERCISE, which puts them together.
 """
 
-from . import section1, section2, section3, section4
-from .engine import Exercise, Feedback, Mistake
-
-EXERCISES = {}
-for number, section in enumerate((section1, section2, section3, section4), start=1):
-    for place, one in enumerate(section.EXERCISES, start=1):
-        one.number = f"{number}.{place}"
-        EXERCISES[one.number] = one
-_NAMED = {one.name: one for one in EXERCISES.values()}
-
-
-def exercise(name):
-    """Return an exercise by its name, such as "projection", or its number, a string such as "1.2"."""
-    known = EXERCISES | _NAMED
-    if name not in known:
-        raise ValueError(f"name must be a string, one of {', '.join(known)}; got {name!r}")
-    return known[name]
-
+import importlib
 
 __all__ = ["EXERCISES", "Exercise", "Feedback", "Mistake", "exercise"]
+
+
+def __getattr__(name):
+    """Load the exercises when they are asked for: the process that answers run in needs none of them."""
+    if name in __all__:
+        return getattr(importlib.import_module(f"{__name__}.catalogue"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

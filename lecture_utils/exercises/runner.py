@@ -99,12 +99,15 @@ class Process:
 
     def end(self):
         """End the process and whatever it has started."""
-        with contextlib.suppress(Exception):
-            if hasattr(os, "killpg") and os.getpgid(self.process.pid) == self.process.pid:
-                os.killpg(self.process.pid, signal.SIGKILL)
-        with contextlib.suppress(Exception):
-            self.process.kill()
-            self.process.join(2)
+        number = self.process.pid
+        with contextlib.suppress(OSError):
+            if not hasattr(os, "killpg"):
+                self.process.terminate()
+            elif os.getpgid(number) == number:
+                os.killpg(number, signal.SIGKILL)
+            else:  # still starting
+                os.kill(number, signal.SIGKILL)
+        self.process.join(2)
         self.connection.close()
         with contextlib.suppress(OSError):
             os.unlink(self.trace)
@@ -158,7 +161,8 @@ class Away:
 
     def __call__(self, arguments, times=1):
         try:
-            payload = worker.dumps(arguments)
+            ours = {type(one).__module__ for one in arguments if type(one).__module__.startswith("lecture_utils.exercises.")}
+            payload = worker.dumps(arguments, by_value=[sys.modules[one] for one in ours])  # their imports stay here
         except Exception as error:
             return Reply(failure=Failure(type(error).__name__, f"the inputs cannot be sent: {_first_line(error)}"))
         reply = self._ask("call", (payload, times, torch.get_rng_state()))
@@ -175,36 +179,37 @@ class Away:
             try:
                 reply = self.process.ask(what, payload, self.limit)
             except _Gone:
-                code = self.process.process.exitcode
-                self.process = exchange()
-                if what == "answer" and attempt == 0 and self.process:
-                    continue  # it had ended before
+                self.process.process.join(1)
+                code, fresh = self.process.process.exitcode, exchange()
+                if what == "answer" and attempt == 0 and fresh:
+                    self.process = fresh  # the other one had ended before
+                    continue
                 return Reply(failure=Failure("Ended", f"{code}"))
             except BaseException:
                 exchange()
                 raise
             if reply.failure and reply.failure.kind == "OutOfTime":
-                self.process = exchange()
+                exchange()
             return reply
 
     def close(self):
         """Make the process ready for the next answer."""
-        if self.process is not _process or self.process is None:
-            return
+        if self.process is not _process:
+            return  # it has ended
         reply = self._ask("end", None)
         if reply.failure or reply.extra["threads"] > 0 or reply.extra["memory"] > MOST_MEMORY:
             exchange()
 
 
 class Here:
-    """An answer in the kernel: in a thread that is asked to stop at the limit, the kernel's state put back by the caller."""
+    """An answer in the kernel: in a thread that is asked to stop at the limit; then the kernel's state is put back."""
 
-    def __init__(self, answer, limit, why):
-        self.answer, self.limit = answer, limit
+    def __init__(self, answer, seen, limit, why):
+        self.answer, self.seen, self.limit = answer, seen, limit
         self.note = f"It ran in the kernel, for it cannot be sent to a process of its own ({why})."
 
     def __call__(self, arguments, times=1):
-        box, streams, leave = [], (sys.stdout, sys.stderr), os._exit
+        box, streams, leave, state = [], (sys.stdout, sys.stderr), os._exit, worker.State()
         plt, pages = sys.modules.get("matplotlib.pyplot"), None
 
         def stay(status=0):
@@ -213,21 +218,22 @@ class Here:
         if plt:
             pages, plt.show = plt.show, lambda *arguments, **options: None
         os._exit = stay
-        grad = torch.is_grad_enabled()
+        grad, wait, now = torch.is_grad_enabled(), time.monotonic, time.process_time
+        torch.set_default_dtype(getattr(torch, self.seen["dtype"]))
 
         def work():
             with torch.set_grad_enabled(grad):
                 box.append(worker.perform(self.answer, arguments, times))
 
         thread = threading.Thread(target=work, daemon=True)
-        used, began, limit = time.process_time(), time.monotonic(), None
+        used, began, limit = now(), wait(), None
         try:
             thread.start()
             while thread.is_alive() and not limit:
                 thread.join(POLL)
-                if time.process_time() - used > self.limit:
+                if now() - used > self.limit:
                     limit = self.limit
-                elif time.monotonic() - began > WALL * self.limit:
+                elif wait() - began > WALL * self.limit:
                     limit = WALL * self.limit
         finally:
             frames = ()
@@ -241,6 +247,7 @@ class Here:
             os._exit = leave
             if plt:
                 plt.show = pages
+            state.restore()
         return box[0] if box else Reply(failure=Failure("OutOfTime", f"{limit:g}", frames))
 
     def close(self):
@@ -259,7 +266,7 @@ def place(answer, limit):
     try:
         return Away(answer, seen, limit)
     except CannotTravel as reason:
-        return Here(answer, limit, reason)
+        return Here(answer, seen, limit, reason)
 
 
 def _modules_of(answer):

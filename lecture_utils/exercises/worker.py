@@ -6,6 +6,7 @@ numbers. ``perform`` and ``State`` also serve where an answer runs in the kernel
 
 import builtins
 import contextlib
+import ctypes
 import dis
 import functools
 import inspect
@@ -91,7 +92,7 @@ def _dense(value):
     if value.is_nested:
         return tuple(_dense(part) for part in value.unbind())
     if value.is_complex() or value.is_meta:
-        return Other("complex tensor" if value.is_complex() else "meta tensor, which holds no numbers")
+        return Other("complex tensor" if value.is_complex() else "meta tensor")
     if value.is_quantized:
         value = value.dequantize()
     if value.layout is not torch.strided:
@@ -273,6 +274,8 @@ class State:
     def restore(self):
         for owner, names in self.names:
             now = vars(owner)
+            for name in now.keys() - names.keys() if isinstance(owner, type) else ():
+                delattr(owner, name)  # it hides what is inherited
             for name, value in names.items():
                 if now.get(name) is not value and (callable(value) or isinstance(value, types.ModuleType)):
                     setattr(owner, name, value)
@@ -339,6 +342,7 @@ def serve(connection, trace):
                 answer = None
                 state.restore()
                 _forget(known)
+                _give_back()
                 reply.extra = {"threads": threading.active_count() - threads, "memory": _resident()}
         except BaseException as error:
             reply = Reply(failure=described(error, None))
@@ -427,6 +431,12 @@ def _limit_memory():
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     except (ImportError, OSError, ValueError):
         pass
+
+
+def _give_back():
+    """Give memory that is free back to the system, where its C library can."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident():
