@@ -1,5 +1,6 @@
 """Every exercise accepts right answers however written, and tells its mistakes apart; the engine survives anything."""
 
+import copy
 import functools
 import importlib
 import inspect
@@ -130,7 +131,7 @@ def as_lists_of_tensors(function, *arguments):
 
 
 def in_place(function, *arguments):
-    result = function(*arguments)
+    result = copy.deepcopy(function(*arguments))  # it may hold an argument
     for argument in arguments:
         if isinstance(argument, torch.Tensor):
             argument.zero_()  # the student's function gets copies
