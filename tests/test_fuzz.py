@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from ipywidgets.widgets import widget
 
 import execute
 from lecture_utils import data, explore, networks
@@ -170,7 +171,7 @@ def test_sliders_and_picture_agree_after_any_moves_errors_and_interrupts(moves):
             raise failing[0]()
         return Panel(f"a is {a}, b is {b}.")
 
-    failing = []
+    failing, before = [], set(widget._instances)
     made = explore.explore(draw, a=explore.slider(range(4), 0), b=explore.slider(range(4), 2))
     for name, value, error in moves:
         failing[:] = [error] if error else []
@@ -183,3 +184,5 @@ def test_sliders_and_picture_agree_after_any_moves_errors_and_interrupts(moves):
         assert 'role="alert"' in shown or f"a is {made.values['a']}, b is {made.values['b']}." in shown
     made.refresh()
     assert f"a is {made.values['a']}, b is {made.values['b']}." in made._picture.value
+    for name in set(widget._instances) - before:  # ipywidgets keeps every widget until it is closed
+        widget._instances[name].close()
