@@ -47,7 +47,7 @@ RECIPES = {
     "cifar10-standard": {
         "dataset": "cifar10", "seed": 0, "epochs": 48, "shift": 3, "cut": 8, "whiten": True, "half": True, "batch_size": 250,
         "learning_rate": 0.2, "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
-        "one_pixel": 40, "architecture": {"widths": [64, 128, 160], "mirror": True},
+        "one_pixel": 40, "architecture": {"widths": [64, 128, 160]},
         "judged": {"epsilon": 8 / 255, "images": 200},
     },
     "cifar10-robust": {
@@ -176,8 +176,6 @@ def train(name):
         "clean accuracy": round(training.accuracy(model, *test), 4),
         "training loss": round(history.loss[-1], 5),
     }
-    if architecture.get("mirror"):
-        entry["clean accuracy without the mirror image"] = round(training.accuracy(nn.Sequential(*model), *test), 4)
     if attack:
         entry |= robustness(model, *test, recipe)
     if "judged" in recipe:
