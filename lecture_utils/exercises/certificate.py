@@ -85,11 +85,11 @@ def reach(W, b, X, norm=euclidean):
     return z, z.abs() / norm(W)
 
 
-def certificate(norm=euclidean, own=lambda on: on.amax(1), others=lambda off: off.amin(1), scale=torch.ones_like, label=True):
+def certificate(norm=euclidean, own=lambda on: on.amax(1), others=lambda off: off.amin(1), label=True):
     """Return the certificate with parts replaced."""
 
     def certify(W, b, a, X, y):
-        W, b, y = scale(a)[:, None] * W, scale(a) * b, y if label else torch.ones_like(y)
+        y = y if label else torch.ones_like(y)
         z, far = reach(W, b, X, norm)
         on = torch.where((y[:, None] * a > 0) & (z > 0), far, 0.0)
         off = torch.where(y[:, None] * a < 0, torch.where(z < 0, far, 0.0), torch.nan)
@@ -147,12 +147,13 @@ MISTAKES = (
     ),
     Mistake((certificate(norm=lambda W: W.norm(dim=1) ** 2),), "Divide by |w_j|, not by its square."),
     Mistake(
-        (certificate(norm=lambda W: W.norm(dim=1), scale=torch.abs, own=lambda on: on.amax(1) * 0 + on.sum(1)),),
+        (certificate(own=lambda on: on.sum(1)),),
         "The own neurons are added up. One that stays on is enough, and certifies its own distance: the maximum.",
     ),
     Mistake(
         (certificate(others=lambda off: torch.where(off.isfinite(), off, 0.0).amax(1)),),
         "All opposite neurons have to stay off, so the nearest one counts: the minimum over them.",
+        example=3,
     ),
     Mistake(
         (certificate(own=lambda on: torch.where(on > 0, on, torch.inf).amin(1).nan_to_num(posinf=0.0)), all_stay_on),
@@ -174,6 +175,7 @@ MISTAKES = (
     Mistake(
         (lambda W, b, a, X, y: reach(W, b, X)[1].amin(1),),
         "Freezing all neurons asks for too much: same-sign neurons may switch on.",
+        example=3,
     ),
     Mistake((lipschitz,), "True, from the Lipschitz constant of f, but not what is asked: follow the single neurons."),
     Mistake((slide_constant,), "This is the constant of the theorem. Compute what this network's weights give."),

@@ -125,6 +125,7 @@ MISTAKES = (
     Mistake(
         (lambda *p: along(*p, lambda high, low: 1.0 if low < -1e-9 else None),),
         "This is the end of the piece in which the sign changes; the change itself comes before, at the zero of the line.",
+        example=2,
     ),
     Mistake(
         (lambda *p: along(*p, lambda high, low: 0.0 if low < -1e-9 else None),),

@@ -27,7 +27,7 @@ def build_robust_net(X, y, c):
 
 
 PROBES = (
-    (data.equicorrelated(2, 9, 0.4, seeded(0)), tensor(1.0, -1.0), 0.4),
+    (2.0 * tensor([1.0, 0.0, 0.0, 0.0], [0.6, 0.8, 0.0, 0.0]), tensor(1.0, -1.0), 0.6),
     (data.equicorrelated(4, 16, 0.1, seeded(1)), tensor(1.0, -1.0, -1.0, 1.0), 0.1),
     (data.equicorrelated(3, 8, 0.6, seeded(2)), tensor(-1.0, -1.0, 1.0), 0.65),
     (2.0 * torch.eye(4, dtype=torch.float64)[:2], tensor(1.0, -1.0), 0.0),
