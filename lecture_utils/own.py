@@ -63,7 +63,7 @@ class Pad(Input):
         self.button = widgets.Button(description="Clear")
         text = "Draw a digit on the black square, with the mouse or a finger. Escape clears it, and so does this button:"
         said = widgets.HTML(f'<p style="line-height: 1.5; margin: 0">{text}</p>')
-        super().__init__(digit(strokes), widgets.VBox([self.canvas, said, self.button], layout={"width": "20em"}))
+        super().__init__(digit(strokes), widgets.VBox([self.canvas, said, self.button], layout={"width": f"{SIDE + 20}px"}))
         self.canvas.on_client_ready(self._redraw)
         self.canvas.on_mouse_down(self.press)
         self.canvas.on_mouse_move(self.drag)
