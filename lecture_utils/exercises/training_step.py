@@ -189,8 +189,8 @@ EXERCISE = Exercise(
         "one step.",
         "For δ use torch.autograd.grad(loss, delta), which leaves the weights' .grad alone; or call zero_grad after the attack "
         "as well.",
-        "model.eval(); the loop of iterated FGSM (section 1) with a clamp to the ball and to [0, 1]; model.train(); opt.zero_grad(); "
-        "loss = cross_entropy(model(X + delta), y); loss.backward(); opt.step()",
+        "model.eval(); the loop of iterated FGSM (section 1) with a clamp to the ball and to [0, 1]; model.train(); "
+        "opt.zero_grad(); loss = cross_entropy(model(X + delta), y); loss.backward(); opt.step()",
     ),
     mistakes=MISTAKES,
     differs="The library's finds δ by attacks.pgd, which checks its arguments, and returns the loss.",
