@@ -85,7 +85,7 @@ def check_signs(y, n):
 
 
 def check_network(W, b, a, X, y):
-    """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d) and labels y (n,) of -1 and +1."""
+    """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d), labels y (n,) of -1 and +1; return them in float64."""
     for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):
         if not isinstance(part, torch.Tensor) or not part.is_floating_point() or part.dim() != dim:
             got = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, torch.Tensor) else type(part).__name__
@@ -96,3 +96,4 @@ def check_network(W, b, a, X, y):
         shapes = ", ".join(str(tuple(part.shape)) for part in (W, b, a, X))
         raise ValueError(f"W, b, a, X must have shapes (k, d), (k,), (k,), (n, d); got {shapes}")
     check_signs(y, len(X))
+    return [part.double() for part in (W, b, a, X, y)]

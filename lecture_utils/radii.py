@@ -1,27 +1,33 @@
 """How far a point is from where a two-layer ReLU network changes its sign: exactly, from below and from above.
 
 The network is f(x) = sum_j a_j relu(w_j . x + b_j), given as W (k, d), b (k,), a (k,); see ``networks.two_layer``. Points are
-X (n, d), labels y (n,) of -1 and +1, all float64. Around a point, y f(x + delta) = P(delta) - Q(delta): P sums the neurons
-whose a_j has the sign of y, Q the opposite ones, and both are convex and piecewise linear. Two radii are told apart:
+X (n, d), labels y (n,) of -1 and +1; all is computed in float64. Around a point, y f(x + delta) = P(delta) - Q(delta): P sums
+the neurons whose a_j has the sign of y, Q the opposite ones, and both are convex and piecewise linear. Two radii are told apart:
 
     r_zero     the distance to {y f <= 0}         (strict=False)
-    r_strict   the distance to {y f < 0}          (strict=True: to y f <= -1e-9 s, s the largest |a_j z_j(x)|)
+    r_strict   the distance to {y f < 0}          (strict=True)
 
 They differ where f = 0 on a region: no neuron of Theorem 1's network fires there. A radius is 0 where the label is
-already wrong, and inf where no flip was found within 10^4 (1 + |x|).
+already wrong. Nothing depends on units: x, f or a neuron may be multiplied by any factor.
+
+Floating point proposes, and two proofs dispose. That a delta flips is computed in integers, which numbers in floating point
+are, up to a power of two. That no shorter one does is weak duality: any lambda >= 0 gives |delta| >= lambda . h / |G' lambda|
+where G delta >= h, less what rounding can have done. Where the two are further than 1e-9 apart, ArithmeticError is raised.
 """
 
 import heapq
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import torch
-from scipy.optimize import Bounds, LinearConstraint, milp, nnls
+from scipy.optimize import linprog, nnls
 
 from .checks import check_network
 
-SLACK = 1e-9  # how far below zero a strict flip goes, relative to the largest neuron at the point
-ROUND = 1e-11  # what counts as rounding, relative to the same
+ROUND = 16 * np.finfo(float).eps  # of a sum, relative to the sizes of its terms
+CLOSE = 4e-10  # relative: how near the two proofs have to come, each to the radius that is returned
+FAR = 1e9  # times the distance of the furthest edge of a neuron: beyond, no flip is looked for
 
 
 # ---- lower bounds ------------------------------------------------------------------------------------
@@ -33,11 +39,11 @@ def certified_radius(W, b, a, X, y):
     While one neuron of the label's sign stays on and every opposite one stays off, y f is positive. With z_j = w_j . x + b_j
     the first lasts for z_j / |w_j|, the second for -z_j / |w_j|. (Slide "Proof of Theorem 1", for any network.)
     """
-    check_network(W, b, a, X, y)
-    z, length = X @ W.T + b, W.norm(dim=1)
-    same = y[:, None] * a > 0
-    on = torch.where(same & (z > 0), z / length, 0.0)
-    off = torch.where(y[:, None] * a < 0, torch.where(z < 0, -z / length, 0.0), torch.inf)
+    W, b, a, X, y = check_network(W, b, a, X, y)
+    z, weight = X @ W.T + b, y[:, None] * a
+    last = torch.where(z == 0, 0.0, z.abs() / W.norm(dim=1))
+    on = torch.where((weight > 0) & (z > 0), last, 0.0)
+    off = torch.where((weight < 0) & ((W != 0).any(1) | (z > 0)), torch.where(z < 0, last, 0.0), torch.inf)
     return torch.minimum(on.amax(1), off.amin(1))
 
 
@@ -47,94 +53,222 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
     Neurons of the label's sign are bounded from below by their tangent at x, opposite ones from above by their chord over
     the ball; the minimum of a linear function over a ball is known. Bisection on the radius. O(n k d) for each halving.
     """
-    check_network(W, b, a, X, y)
+    W, b, a, X, y = check_network(W, b, a, X, y)
     z, weight = X @ W.T + b, y[:, None] * a
     length = W.norm(dim=1)
-    low, high = torch.zeros_like(z[:, 0]), 2 * (1 + X.norm(dim=1))
-    for _ in range(halvings):
-        radius = (low + high) / 2
+
+    def least(radius):
         lowest, highest = z - radius[:, None] * length, z + radius[:, None] * length
         chord = torch.where(lowest >= 0, 1.0, torch.where(highest <= 0, 0.0, highest / (highest - lowest)))
         shift = torch.where((lowest < 0) & (highest > 0), -chord * lowest, 0.0)
         slope = weight * torch.where(weight > 0, (z > 0).to(z.dtype), chord)
-        least = (slope * z + torch.where(weight > 0, 0.0, weight * shift)).sum(1) - radius * (slope @ W).norm(dim=1)
-        low, high = torch.where(least > 0, radius, low), torch.where(least > 0, high, radius)
+        return (slope * z + torch.where(weight > 0, 0.0, weight * shift)).sum(1) - radius * (slope @ W).norm(dim=1)
+
+    edges = torch.where((length > 0) & (z != 0), z.abs() / length, 0.0)
+    low, high = torch.zeros_like(z[:, 0]), FAR * edges.amax(1)
+    positive = least(low) > 0
+    while (narrow := positive & (high > 0) & (least(high / 4) <= 0)).any():
+        high = torch.where(narrow, high / 4, high)
+    for _ in range(halvings):
+        radius = (low + high) / 2
+        certain = positive & (least(radius) > 0)
+        low, high = torch.where(certain, radius, low), torch.where(certain, high, radius)
     return low
 
 
 # ---- the programs that the rest is made of -----------------------------------------------------------
 
 
-class _Point:
-    """P and Q around one point, in an orthonormal basis of the weights' span: no shortest delta leaves it."""
+def _integers(array):
+    """Return Python's integers and e, such that array = integers * 2^e exactly."""
+    mantissa, exponent = np.frexp(array)
+    shift = np.where(mantissa == 0, 0, exponent - exponent.min(initial=0))
+    return (mantissa * 2.0**53).astype(np.int64).astype(object) * 2 ** shift.astype(object), int(exponent.min(initial=0)) - 53
 
-    def __init__(self, W, b, a, x, y, strict):
-        weights, z = (np.abs(a)[:, None] * W), np.abs(a) * (W @ x + b)
-        self.basis = np.linalg.qr(W.T)[0] if len(W) < W.shape[1] else np.eye(W.shape[1])
+
+class _Exact:
+    """The network in integers."""
+
+    def __init__(self, W, b, a):
+        (self.W, self.W_power), (self.b, self.b_power), (self.a, _) = map(_integers, (W, b, a))
+
+    def preactivations(self, *parts):
+        """Return W (sum of the parts) + b as integers, and the power of two that they are multiples of."""
+        point, power = _integers(np.stack(parts))
+        power += self.W_power
+        least = min(power, self.b_power)
+        return (self.W @ point.sum(0)) * 2 ** (power - least) + self.b * 2 ** (self.b_power - least), least
+
+    def output(self, *parts):
+        """Return f at the sum of the parts, times a positive number."""
+        return (self.a * np.maximum(self.preactivations(*parts)[0], 0)).sum()
+
+
+class _Point:
+    """P and Q around one point: in an orthonormal basis of the weights' span for the Euclidean length, no shortest delta leaves it."""
+
+    def __init__(self, exact, W, a, x, y, strict, largest):
+        self.z, power = exact.preactivations(x)
+        self.exact, self.x, self.y, self.strict, self.largest = exact, x, y, strict, largest
+        weights, z = np.abs(a)[:, None] * W, np.abs(a) * [v / 2**-power if power < 0 else float(v * 2**power) for v in self.z]
+        self.basis = np.linalg.qr(W.T)[0] if len(W) < W.shape[1] and not largest else np.eye(W.shape[1])
         weights, same, opposite = weights @ self.basis, y * a > 0, y * a < 0
+        self.names = np.flatnonzero(same), np.flatnonzero(opposite)
         self.P, self.p, self.Q, self.q = weights[same], z[same], weights[opposite], z[opposite]
-        self.scale = np.abs(z).max(initial=0.0) or 1.0
-        self.level = SLACK * self.scale if strict else 0.0
-        self.reach = 1e4 * (1 + np.linalg.norm(x))
-        self.norms = np.linalg.norm(self.Q, axis=1)
+        self.P_norms, self.Q_norms = self.dual(self.P), self.dual(self.Q)
+        moves = (self.dual(weights) > 0) & (z != 0)
+        self.edges = np.append(np.abs(z)[moves] / self.dual(weights)[moves], [] if moves.any() else 1.0)
+
+    def dual(self, v):
+        return np.abs(v).sum(-1) if self.largest else np.linalg.norm(v, axis=-1)
+
+    def length(self, delta):
+        return np.abs(delta).max(initial=0.0) if self.largest else np.linalg.norm(delta)
 
     def flips(self, delta):
-        """Whether y f(x + delta) <= -level, up to rounding."""
-        convex, concave = self.P @ delta + self.p, self.Q @ delta + self.q
-        return np.maximum(convex, 0).sum() - np.maximum(concave, 0).sum() <= -self.level + ROUND * self.scale
+        """Whether y f(x + delta) < 0 (or <= 0), in integers."""
+        value = self.y * self.exact.output(self.x, self.basis @ delta)
+        return value < 0 or (value == 0 and not self.strict)
 
     def active(self, delta):
         return self.Q @ delta + self.q > 0
 
-    def shortest(self, slope, constant, G=None, h=None):
-        """Return the shortest delta with P(delta) <= slope . delta + constant - level and G delta >= h, None without one.
+    def shortest(self, share, shift=0.0, fixed=None, *, push=0.0, reach=np.inf):
+        """Return the shortest delta with P(delta) <= share . Q(delta) + shift, and a lower bound on its length.
 
-        P is the largest of finitely many linear functions, one a set of neurons: we add the one that is violated.
+        fixed: opposite neurons that must be on (True) or off (False). push: so far from every edge of these conditions.
+        None and the bound where there is none within reach; the bound is inf where none can flip, exactly. P is the largest of
+        finitely many linear functions, one a set of neurons: we add the one that is violated.
         """
-        delta, rows, sides = np.zeros(self.Q.shape[1]), [], []
-        G = np.empty((0, len(delta))) if G is None else G
-        h = np.empty(0) if h is None else h
+        kept, sides = list(fixed or {}), np.array([1.0 if state else -1.0 for state in (fixed or {}).values()])
+        slope, constant = share @ self.Q, share @ self.q + shift
+        steep, size = share @ self.Q_norms, share @ np.abs(self.q) + shift  # what rounding is relative to
+        rows = [np.column_stack([sides[:, None] * self.Q[kept], -sides * self.q[kept], self.Q_norms[kept], np.abs(self.q[kept])])]
+        delta, bound, seen, tied = np.zeros(self.Q.shape[1]), 0.0, [], not shift and not (share % 1).any()
+        if tied and self.dual(slope) <= ROUND * steep and self._none_flips([np.zeros(len(self.P), dtype=bool)], share):
+            return None, np.inf  # P is at least 0
         while True:
-            on = self.P @ delta + self.p > 0
-            violated = self.P[on].sum(0) @ delta + self.p[on].sum() - slope @ delta - constant + self.level
-            inside = violated <= ROUND * self.scale and (not len(h) or rows or (h <= 0).all())
-            if inside or any((on == old).all() for old, _ in rows):
-                return delta
-            rows.append((on, slope - self.P[on].sum(0)))
-            sides.append(self.p[on].sum() - constant + self.level)
-            delta = least_distance(np.vstack([G, *(row for _, row in rows)]), np.concatenate([h, sides]), self.reach)
+            on = self.P @ delta + self.p > ROUND * (self.P_norms * self.length(delta) + np.abs(self.p))
+            row = slope - self.P[on].sum(0)
+            terms = steep + self.P_norms[on].sum(), size + np.abs(self.p[on]).sum()
+            violated = self.p[on].sum() - constant - row @ delta + push * self.dual(row)
+            rounding = ROUND * (terms[0] * self.length(delta) + terms[1])
+            flat = self.dual(row) <= ROUND * terms[0]
+            if flat and tied and self._none_flips([on], share):
+                return None, np.inf
+            if any((on == old).all() for old in seen) or (seen and violated <= rounding):
+                return delta, bound
+            if not flat:
+                rows.append(np.array([[*row, self.p[on].sum() - constant, *terms]]))
+                seen.append(on)
+            delta, weights, bound = self._nearest(np.vstack(rows), push, reach)
             if delta is None:
-                return None
+                used = np.flatnonzero(weights > 0)
+                states = [(kept[i], sides[i]) for i in used if i < len(kept)]
+                sets = [seen[i - len(kept)] for i in used if i >= len(kept)]
+                return None, np.inf if tied and push and self._none_flips(sets, share, states) else bound
+            if flat:
+                return delta, bound
 
-    def descend(self, on):
-        """Return a flip that convex-concave steps lead to, from a set of opposite neurons; None where they find none."""
+    def _none_flips(self, sets, share, states=()):
+        """Whether these linear parts of P and states of opposite neurons exclude that P is less than share . Q, in integers.
+
+        They do where weights >= 0 add them up to a condition on no delta that does not hold (Motzkin's theorem).
+        """
+        signs = np.zeros((len(sets) + len(states), len(self.exact.a)), dtype=object)
+        for row, on in zip(signs, sets, strict=False):
+            row[self.names[0][on]], row[self.names[1][share > 0]] = -1, 1
+        for row, (j, side) in zip(signs[len(sets) :], states, strict=True):
+            row[self.names[1][j]] = int(side)
+        signs *= np.abs(self.exact.a)
+        slopes, values = signs @ self.exact.W, signs @ self.z
+        table = [[Fraction(int(v)) for v in (*slope, *unit)] for slope, unit in zip(slopes, np.eye(len(signs), dtype=int), strict=True)]
+        for column in range(slopes.shape[1]):
+            pivot = next((row for row in table if row[column]), None)
+            if pivot:
+                rest = [row for row in table if row is not pivot]
+                table = [[v - row[column] / pivot[column] * p for v, p in zip(row, pivot, strict=True)] for row in rest]
+        for row in table:
+            weights = np.array(row[slopes.shape[1] :])
+            weights *= 1 if weights.sum() > 0 else -1
+            strictly = self.strict and (weights[: len(sets)] > 0).any()
+            if (weights >= 0).all() and (weights @ values < 0 or (weights @ values == 0 and strictly)):
+                return True
+        return False
+
+    def _nearest(self, rows, push, reach):
+        """Return the shortest delta with G delta >= h + push |G| (None: not within reach), weights that show it, and a lower bound."""
+        rows = rows / self.dual(rows[:, :-3])[:, None]
+        G, h, steep, size = rows[:, :-3], rows[:, -3] + push, rows[:, -2], rows[:, -1] + push
+        unit = h.max(initial=0.0)  # of length: the answer is at least as long
+        if unit <= 0:
+            return np.zeros(G.shape[1]), np.zeros(len(h)), 0.0
+        near, weights, bound = False, np.zeros(len(h)), unit - ROUND * size[h.argmax()]
+        while not near and bound < reach and unit <= 1e4 * reach:
+            delta, weights, near = (_largest_cone if self.largest else _euclidean_cone)(G, h / unit)
+            delta, unit = delta * unit, unit * 1e4
+            proved = (weights @ h - ROUND * weights @ size) / (self.dual(weights @ G) + ROUND * weights @ steep)
+            near, bound = near and (G @ delta - h >= -1e-9 * (np.abs(h) + self.length(delta))).all(), max(bound, proved)
+        return (delta if near else None), weights, bound
+
+    def flip(self, on, radius):
+        """Return (length, delta, on) of the shortest flip with Q replaced by the sum of these neurons, None without one below radius.
+
+        The convex set of these flips is closed, up to its edge; delta lies inside, by a share of its length that is below CLOSE.
+        """
+        share = on.astype(float)
+        start, _ = self.shortest(share, reach=radius)
+        if start is None or (length := self.length(start)) >= radius:
+            return None
+        if not self.strict and self.flips(start):
+            return length, start
+        unit = length or self.edges.min()
+        for push in (1e-2, 1e-4, 1e-6):
+            deep, _ = self.shortest(share, push=push * unit, reach=1e3 * unit)
+            if deep is not None and (deep != start).any():
+                inside = start + (deep - start) * min(1.0, CLOSE * unit / self.length(deep - start))
+                if self.flips(inside):
+                    return length, inside
+        return None
+
+    def descend(self, on, radius):
+        """Return the flip below radius that convex-concave steps lead to, from a set of opposite neurons; None without one."""
         best = None
-        while True:
-            delta = self.shortest(self.Q[on].sum(0), self.q[on].sum())
-            shorter = delta is not None and (best is None or np.linalg.norm(delta) < np.linalg.norm(best) * (1 - 1e-12))
-            if not shorter or not self.flips(delta):
-                return best
-            best, on = delta, self.active(delta)
+        while (found := self.flip(on, radius)) is not None:
+            best, on, radius = found, self.active(found[1]), found[0] * (1 - 1e-12)
+        return best
 
 
-def least_distance(G, h, reach=np.inf):
-    """Return the shortest delta with G delta >= h, None where there is none within reach (Lawson and Hanson 1974, chapter 23).
+def _euclidean_cone(G, h):
+    """Return the shortest delta with G delta >= h, weights of the rows that show it, and whether it is shorter than 1e3.
 
-    Exact, by non-negative least squares: of E u = (0, 1) with E = (G'; h') the residual r gives delta = -r / r_last.
+    Non-negative least squares of E u = (0, 1) with E = (G'; h'): its residual is the direction of (-delta, 1). Then the rows
+    that press are solved once more. (Lawson and Hanson 1974, chapter 23.)
     """
-    lengths = np.linalg.norm(G, axis=1)
-    if (h[lengths == 0] > 0).any():
-        return None
-    G, h = G[lengths > 0] / lengths[lengths > 0, None], h[lengths > 0] / lengths[lengths > 0]
-    unit = h.max(initial=0.0)  # of length: the answer is at least as long
-    if unit <= 0:
-        return np.zeros(G.shape[1])
-    E = np.vstack([G.T, h / unit])
+    columns = np.maximum(1.0, np.abs(h))
+    E = np.vstack([G.T, h]) / columns
     target = np.append(np.zeros(G.shape[1]), 1.0)
-    residual = target - E @ nnls(E, target)[0]
-    if residual[-1] <= max(1e-13, (unit / reach) ** 2):
-        return None
-    return -unit * residual[:-1] / residual[-1]
+    weights, _ = nnls(E, target)
+    near = target[-1] - E[-1] @ weights > 1e-6
+    weights = weights / columns
+    if not near:
+        return np.zeros(G.shape[1]), weights, False
+    pressing = weights > 0
+    delta = np.linalg.lstsq(G[pressing], h[pressing])[0]
+    weights[pressing] = np.linalg.lstsq(G[pressing].T, delta)[0].clip(0)
+    return delta, weights, True
+
+
+def _largest_cone(G, h):
+    """Return the same for the largest entry: the largest s with G v >= s h, |v| <= 1 is 1 / |delta|, a linear program (HiGHS)."""
+    cost = np.append(np.zeros(G.shape[1]), -1.0)
+    columns = np.maximum(1.0, np.abs(h))
+    rows = np.column_stack([-G, h]) / columns[:, None]
+    done = linprog(cost, rows, np.zeros(len(G)), bounds=[(-1, 1)] * G.shape[1] + [(0, 2)], method="highs-ds")
+    if done.status:
+        raise ArithmeticError(f"HiGHS found no solution: {done.message}")
+    weights, near = -done.ineqlin.marginals.clip(max=0) / columns, done.x[-1] > 1e-4
+    return (done.x[:-1] / done.x[-1] if near else done.x[:-1]), weights, near
 
 
 # ---- upper bound and exact distance ------------------------------------------------------------------
@@ -153,6 +287,8 @@ def convex_concave_radius(W, b, a, X, y, *, strict=True):
 def exact_radius_l2(W, b, a, X, y, *, strict=True):
     """Return exactly r_strict (or r_zero) for each point, and the perturbations that reach it: (n,) and (n, d).
 
+    Exactly is to a relative 1e-9; by less than that delta is longer than the radius, so that it flips. inf where no flip is
+    within FAR. Raises ArithmeticError where the arithmetic does not allow a proof (neurons all but parallel).
     Branch and bound over the opposite neurons only, each on or off: inside the ball of the shortest flip known, Q is at
     most its chord, which leaves a convex problem. Milliseconds for trained networks of 24 hidden
     neurons, often possible up to 60; hundreds of neurons for Theorem 1's.
@@ -160,119 +296,101 @@ def exact_radius_l2(W, b, a, X, y, *, strict=True):
     return _each(_exact, W, b, a, X, y, strict)
 
 
-def _each(solve, W, b, a, X, y, strict):
+def exact_radius_linf(W, b, a, X, y, *, strict=True):
+    """Return the exact distance in the largest entry for each point, and the perturbations: (n,) and (n, d).
+
+    As ``exact_radius_l2``, with a linear program (``scipy.optimize.linprog``) in place of least squares: ten times slower.
+    """
+    return _each(_exact, W, b, a, X, y, strict, largest=True)
+
+
+def _each(solve, W, b, a, X, y, strict, largest=False):
     """Run a solver on every point; return radii and perturbations."""
-    check_network(W, b, a, X, y)
-    arrays = [np.asarray(part.detach(), dtype=float) for part in (W, b, a, X, y)]
-    radii, deltas = np.full(len(X), np.inf), np.full(X.shape, np.nan)
-    for i, (x, label) in enumerate(zip(arrays[3], arrays[4], strict=True)):
-        point = _Point(*arrays[:3], x, label, strict)
-        delta = np.zeros(len(point.basis.T)) if point.flips(np.zeros(len(point.basis.T))) else solve(point)
-        if delta is not None:
-            radii[i], deltas[i] = np.linalg.norm(delta), point.basis @ delta
+    W, b, a, X, y = (part.detach().cpu().numpy() for part in check_network(W, b, a, X, y))
+    radii, deltas, exact = np.full(len(X), np.inf), np.full(X.shape, np.nan), _Exact(W, b, a)
+    for i, (x, label) in enumerate(zip(X, y, strict=True)):
+        point = _Point(exact, W, a, x, int(label), strict, largest)
+        nothing = np.zeros(len(point.basis.T))
+        found = (0.0, nothing) if point.flips(nothing) else solve(point)
+        if found is not None:
+            radii[i], deltas[i] = found[0], point.basis @ found[1] if found[0] else 0.0
     return torch.from_numpy(radii), torch.from_numpy(deltas)
 
 
 def _upper(point):
-    starts = (point.descend(np.full(len(point.q), state)) for state in (True, False))
-    best = min((delta for delta in starts if delta is not None), key=np.linalg.norm, default=None)
-    for _ in range(5):
-        radius = point.reach if best is None else np.linalg.norm(best)
-        relaxed = _relaxed(point, radius, {})[0]
-        better = None if relaxed is None else point.descend(point.active(relaxed))
-        if better is None or np.linalg.norm(better) >= radius * (1 - 1e-9):
+    furthest = FAR * point.edges.max() * (1 + 1e-9)
+    best, radius = None, furthest
+    for step in range(7):
+        if step < 2:
+            on = np.full(len(point.q), step == 0)
+        else:
+            relaxed = _relaxed(point, radius if best else radius / 1e5, {})[0]
+            if relaxed is None:
+                break
+            on = point.active(relaxed)
+        better = point.descend(on, radius)
+        if step > 1 and better is None:
             break
-        best = better
+        if better is not None:
+            best, radius = better, better[0] * (1 - 1e-9)
     return best
 
 
 def _relaxed(point, radius, fixed):
     """Return the shortest delta that flips when Q may be as large as its chord over the ball, and what the chord adds.
 
-    fixed: opposite neurons that must be on (True) or off (False). The second result is, for each neuron, chord minus neuron.
+    fixed: opposite neurons that must be on (True) or off (False). Then for each neuron chord minus neuron (-1 where it has
+    no chord), the states of those that have none, and a lower bound on the length.
     """
-    lowest, highest = point.q - radius * point.norms, point.q + radius * point.norms
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(lowest >= 0, 1.0, np.where(highest <= 0, 0.0, highest / (highest - lowest)))
-    shift = np.where((lowest < 0) & (highest > 0), -share * lowest, 0.0)
+    lowest, highest = point.q - radius * point.Q_norms, point.q + radius * point.Q_norms
     kept = list(fixed)
-    sides = np.array([1.0 if fixed[j] else -1.0 for j in kept])
-    share[kept], shift[kept] = [float(fixed[j]) for j in kept], 0.0
-    G, h = sides[:, None] * point.Q[kept], -sides * point.q[kept]
-    delta = point.shortest(share @ point.Q, share @ point.q + shift.sum(), G, h)
+    free = (lowest < 0) & (highest > 0)
+    free[kept] = False
+    share = (lowest >= 0).astype(float)
+    share[kept] = list(fixed.values())
+    share[free] = highest[free] / (highest - lowest)[free]
+    shift = np.where(free, -share * lowest, 0.0)
+    delta, bound = point.shortest(share, shift.sum(), fixed, reach=radius)
     if delta is None:
-        return None, None
+        return None, None, None, bound
     value = point.Q @ delta + point.q
-    return delta, share * value + shift - np.maximum(value, 0)
+    return delta, np.where(free, share * value + shift - np.maximum(value, 0), -1.0), np.where(free, value > 0, share > 0), bound
 
 
 def _exact(point):
-    best, tried, order = _upper(point), set(), itertools.count()
-    radius = point.reach if best is None else np.linalg.norm(best)
+    best = _upper(point)
+    furthest = FAR * point.edges.max()
+    radius = point.edges.min() * 100 if best is None else best[0]
+    while True:
+        best = _branch(point, best, radius)
+        if best is not None or radius >= furthest:
+            return best
+        radius = min(radius * 1e4, furthest)
+
+
+def _branch(point, best, radius):
+    """Return the shortest flip below radius, or else best."""
+    tried, order = set(), itertools.count()
     open_ = [(0.0, next(order), {})]
-    while open_ and open_[0][0] < radius * (1 - 1e-10):
-        _, _, fixed = heapq.heappop(open_)
-        delta, gap = _relaxed(point, radius, fixed)
-        if delta is None or np.linalg.norm(delta) >= radius * (1 - 1e-10):
+    while open_ and open_[0][0] < radius * (1 - CLOSE):
+        least, _, fixed = heapq.heappop(open_)
+        delta, gap, on, bound = _relaxed(point, radius, fixed)
+        if bound >= radius * (1 - CLOSE):
             continue
-        on = point.active(delta)
-        found = delta if point.flips(delta) else None
-        if found is None and on.tobytes() not in tried:
+        if delta is not None and on.tobytes() not in tried:
             tried.add(on.tobytes())
-            found = point.descend(on)
-        if found is not None and np.linalg.norm(found) < radius:
-            best, radius = found, np.linalg.norm(found)
+            found = point.descend(on, radius)
+            if found is not None:
+                best, radius = found, found[0]
+                if bound >= radius * (1 - CLOSE):
+                    continue
+        if delta is not None and gap.max(initial=-1.0) < 0:  # Q is what it is there: this is a flip, or nothing flips
+            unit = point.length(delta) or point.edges.min()
+            if np.isinf(point.shortest(on.astype(float), fixed=fixed, push=1e-4 * unit, reach=radius)[1]):
+                continue
+        if delta is None or gap.max(initial=-1.0) < 0:
+            raise ArithmeticError(f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or all but tie")
         j = int(gap.argmax())
-        if not point.flips(delta) and gap[j] > ROUND * point.scale:
-            for state in (True, False):
-                heapq.heappush(open_, (np.linalg.norm(delta), next(order), fixed | {j: state}))
+        for state in (True, False):
+            heapq.heappush(open_, (max(least, bound), next(order), fixed | {j: state}))
     return best
-
-
-def exact_radius_linf(W, b, a, X, y, *, strict=True):
-    """Return the exact distance in the largest entry for each point, and the perturbations: (n,) and (n, d).
-
-    A mixed-integer linear program, solved by HiGHS (``scipy.optimize.milp``) to its tolerance of about 1e-6; strict flips go
-    1e-5 s below zero for that reason. One binary variable an opposite neuron that can change its state.
-    """
-    radii, deltas = convex_concave_radius(W, b, a, X, y, strict=strict)
-    for i in range(len(X)):
-        if radii[i].isinf():
-            radii[i : i + 1], deltas[i : i + 1] = exact_radius_l2(W, b, a, X[i : i + 1], y[i : i + 1], strict=strict)
-        if 0 < radii[i] < torch.inf:
-            bound = deltas[i].abs().max().item()
-            point = [np.asarray(part.detach(), dtype=float) for part in (W, b, a, X[i], y[i])]
-            deltas[i] = torch.from_numpy(_mixed_integer(*point, bound * (1 + 1e-3), strict))
-    return torch.where(radii.isfinite(), deltas.abs().amax(1), radii), deltas
-
-
-def _mixed_integer(W, b, a, x, y, bound, strict):
-    """Return the shortest flip in the largest entry, known to be no longer than bound."""
-    scale = np.abs(a * (W @ x + b)).max()
-    weights, z = np.abs(a)[:, None] * W / scale, np.abs(a) * (W @ x + b) / scale
-    same, d, k = y * a > 0, len(x), len(a)
-    reach = bound * np.abs(weights).sum(1)
-    lowest, highest = z - reach, z + reach
-    # Variables: delta (d), the largest entry t, relu values v (k), states s (k)
-    cost = np.zeros(d + 1 + 2 * k)
-    cost[d] = 1.0
-    eye, states, largest = np.eye(k), np.diag(lowest), np.ones((d, 1))
-    free, none = np.zeros((k, 1)), np.zeros((d, 2 * k))
-    rows = [
-        np.hstack([np.eye(d), -largest, none]),  # delta <= t
-        np.hstack([-np.eye(d), -largest, none]),  # -delta <= t
-        np.hstack([-weights, free, eye, -states])[~same],  # v <= z - lowest (1 - s), opposite
-        np.hstack([0 * weights, free, eye, -np.diag(highest)])[~same],  # v <= highest s, opposite
-        np.hstack([weights, free, -eye, 0 * eye])[same],  # v >= z, same sign
-        np.concatenate([np.zeros(d + 1), np.where(same, 1.0, np.where(y * a < 0, -1.0, 0.0)), np.zeros(k)])[None],
-    ]
-    sides = [np.zeros(2 * d), (z - lowest)[~same], np.zeros((~same).sum()), -z[same], [-1e-5 if strict else 0.0]]
-    low = np.concatenate([np.full(d, -bound), [0.0], np.zeros(k), (lowest >= 0) & ~same])
-    high = np.concatenate([np.full(d + 1, bound), np.maximum(highest, 0.0), (highest > 0) & ~same])
-    integer = np.concatenate([np.zeros(d + 1 + k), np.ones(k)])
-    constraint = LinearConstraint(np.vstack(rows), -np.inf, np.concatenate(sides))
-    quiet = {"presolve": False}  # on so small programs it takes longer, and prints a message of its own
-    done = milp(cost, integrality=integer, bounds=Bounds(low, high), constraints=constraint, options=quiet)
-    if done.x is None:
-        raise ArithmeticError(f"HiGHS found no solution: {done.message}")
-    return done.x[:d]

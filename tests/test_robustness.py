@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import nnls
 
 from lecture_utils import data, networks, radii, robustness
 
@@ -25,6 +26,21 @@ def random_network(seed, most=8):
     W, b, a, X = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((k, d), (k,), (k,), (6, d)))
     f = networks.two_layer(X, W, b, a)
     return (W, b, a), X[f != 0], f[f != 0].sign()
+
+
+def least_distance(G, h, reach=math.inf):
+    """Return the shortest delta with G delta >= h, by non-negative least squares; None where there is none within reach."""
+    lengths = np.linalg.norm(G, axis=1)
+    if (h[lengths == 0] > 0).any():
+        return None
+    G, h = G[lengths > 0] / lengths[lengths > 0, None], h[lengths > 0] / lengths[lengths > 0]
+    unit = h.max(initial=0.0)  # of length: the answer is at least as long
+    if unit <= 0:
+        return np.zeros(G.shape[1])
+    E = np.vstack([G.T, h / unit])
+    target = np.append(np.zeros(G.shape[1]), 1.0)
+    residual = target - E @ nnls(E, target)[0]
+    return None if residual[-1] <= max(1e-13, (unit / reach) ** 2) else -unit * residual[:-1] / residual[-1]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +199,7 @@ def test_many_correlated_opposite_points_flip_together_above_one_third():
         z, together = (W @ X[0] + b).numpy(), []
         for q in range(1, 8):  # the first q opposite neurons are on, and outweigh the first neuron
             G = np.vstack([W[1 : q + 1], W[1 : q + 1].sum(0) - W[0]])
-            delta = radii.least_distance(G, np.append(-z[1 : q + 1], z[0] - z[1 : q + 1].sum()))
+            delta = least_distance(G, np.append(-z[1 : q + 1], z[0] - z[1 : q + 1].sum()))
             together.append(np.linalg.norm(delta))
         assert exact == pytest.approx(min(together), rel=1e-7)
         assert (np.argmin(together) == 0) == (c < 1 / 3)
@@ -227,12 +243,12 @@ def test_one_label_alone_never_flips():
 def brute_force(W, b, a, x, y, strict):
     """Try every pattern of neurons: on each the network is linear, and the nearest flip is one program."""
     z, best = W @ x + b, math.inf
-    level = radii.SLACK * np.abs(a * z).max() if strict else 0.0
+    level = 1e-11 * np.abs(a * z).max() if strict else 0.0
     for pattern in itertools.product((0.0, 1.0), repeat=len(a)):
         side, on = 2 * np.array(pattern) - 1, np.array(pattern) * a
         G = np.vstack([side[:, None] * W, -(y * on @ W)])
-        delta = radii.least_distance(G, np.append(-side * z, y * on @ z + level), 1e5)
-        if delta is not None and y * (a @ np.maximum(W @ (x + delta) + b, 0)) <= 1e-11 - level / 2:
+        delta = least_distance(G, np.append(-side * z, y * on @ z + level), 1e5)
+        if delta is not None and y * (a @ np.maximum(W @ (x + delta) + b, 0)) <= 1e-12 - level / 2:
             best = min(best, float(np.linalg.norm(delta)))
     return best
 
@@ -328,7 +344,7 @@ def test_the_largest_entry_against_all_patterns(seed):
                 [eye, -one],
                 [-eye, -one],
             ]
-            sides = np.concatenate([side * z, [-y[i].item() * (on @ z) - 1e-5 * np.abs(a * z).max()], np.zeros(2 * d)])
+            sides = np.concatenate([side * z, [-y[i].item() * (on @ z) - 1e-6 * np.abs(a * z).max()], np.zeros(2 * d)])
             done = linprog(np.append(np.zeros(d), 1.0), np.vstack([np.hstack(r) for r in rows]), sides, bounds=(None, None))
             best = min(best, done.x[-1] if done.status == 0 else math.inf)
         assert radius[i].item() == pytest.approx(best, rel=1e-4, abs=1e-6)
