@@ -105,7 +105,7 @@ class _Exact:
 
 
 class _Point:
-    """P and Q around one point: in an orthonormal basis of the weights' span for the Euclidean length, no shortest delta leaves it."""
+    """P and Q around one point; for the Euclidean length in a basis of the weights' span, which no shortest delta leaves."""
 
     def __init__(self, exact, W, a, x, y, strict, largest):
         self.z, power = exact.preactivations(x)
@@ -182,7 +182,9 @@ class _Point:
             row[self.names[1][j]] = int(side)
         signs *= np.abs(self.exact.a)
         slopes, values = signs @ self.exact.W, signs @ self.z
-        table = [[Fraction(int(v)) for v in (*slope, *unit)] for slope, unit in zip(slopes, np.eye(len(signs), dtype=int), strict=True)]
+        table = [
+            [Fraction(int(v)) for v in (*slope, *unit)] for slope, unit in zip(slopes, np.eye(len(signs), dtype=int), strict=True)
+        ]
         for column in range(slopes.shape[1]):
             pivot = next((row for row in table if row[column]), None)
             if pivot:
@@ -197,14 +199,14 @@ class _Point:
         return False
 
     def _nearest(self, rows, push, reach):
-        """Return the shortest delta with G delta >= h + push |G| (None: not within reach), weights that show it, and a lower bound."""
+        """Return the shortest delta with G delta >= h + push |G| (None: none within reach), weights that show it, a bound."""
         rows = rows / self.dual(rows[:, :-3])[:, None]
         G, h, steep, size = rows[:, :-3], rows[:, -3] + push, rows[:, -2], rows[:, -1] + push
         unit = h.max(initial=0.0)  # of length: the answer is at least as long
         if unit <= 0:
             return np.zeros(G.shape[1]), np.zeros(len(h)), 0.0
         near, weights, bound = False, np.zeros(len(h)), unit - ROUND * size[h.argmax()]
-        while not near and bound < reach and unit <= 1e4 * reach:
+        while not near and bound < reach and unit <= min(1e4 * reach, 1e250):
             delta, weights, near = (_largest_cone if self.largest else _euclidean_cone)(G, h / unit)
             delta, unit = delta * unit, unit * 1e4
             proved = (weights @ h - ROUND * weights @ size) / (self.dual(weights @ G) + ROUND * weights @ steep)
@@ -212,7 +214,7 @@ class _Point:
         return (delta if near else None), weights, bound
 
     def flip(self, on, radius):
-        """Return (length, delta, on) of the shortest flip with Q replaced by the sum of these neurons, None without one below radius.
+        """Return length and delta of the shortest flip with Q replaced by the sum of these neurons, None without one.
 
         The convex set of these flips is closed, up to its edge; delta lies inside, by a share of its length that is below CLOSE.
         """
@@ -389,7 +391,9 @@ def _branch(point, best, radius):
             if np.isinf(point.shortest(on.astype(float), fixed=fixed, push=1e-4 * unit, reach=radius)[1]):
                 continue
         if delta is None or gap.max(initial=-1.0) < 0:
-            raise ArithmeticError(f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or all but tie")
+            raise ArithmeticError(
+                f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or all but tie"
+            )
         j = int(gap.argmax())
         for state in (True, False):
             heapq.heappush(open_, (max(least, bound), next(order), fixed | {j: state}))

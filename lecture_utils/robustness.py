@@ -133,15 +133,20 @@ def first_flip_along_ray(W, b, a, x, y, u):
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
-    ends = torch.cat([ends, ends[-1:] + 1])  # beyond the last breakpoint f is linear: one more point gives its slope
-    values = y * torch.relu(z + ends[:, None] * speed) @ a
-    values = torch.where(values.abs() < 1e-12 * (a * z).abs().max(), 0.0, values)  # rounding in a region where f = 0
+    ends = torch.cat(
+        [ends, 2 * ends[-1:] + (ends[-1:] == 0)]
+    )  # beyond the last breakpoint f is linear: one more point gives its slope
+    terms = z.abs() + ends[:, None] * speed.abs()
+    hidden = z + ends[:, None] * speed
+    hidden = hidden.where(hidden > 1e-12 * terms, torch.zeros_like(hidden))  # a neuron at its own breakpoint does not fire
+    values = y * hidden @ a
+    values[values.abs() < 1e-12 * ((hidden > 0) * terms) @ a.abs()] = 0.0  # rounding in a region where f = 0
     if values[0] < 0:
         return 0.0
     for (start, end), (high, low) in zip(ends.unfold(0, 2, 1).tolist(), values.unfold(0, 2, 1).tolist(), strict=True):
         if low < 0:
             return start + (end - start) * high / (high - low)
-    slope = (values[-1] - values[-2]).item()
+    slope = ((values[-1] - values[-2]) / (ends[-1] - ends[-2])).item()
     return ends[-1].item() - values[-1].item() / slope if slope < 0 else math.inf
 
 

@@ -1,0 +1,186 @@
+"""The exact radii are those of brute force in rational numbers, at every scale, or there is an error and no number."""
+
+import itertools
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from lecture_utils import radii, robustness
+
+SOLVERS = {2: radii.exact_radius_l2, math.inf: radii.exact_radius_linf}
+
+
+def solved(rows, sides):
+    """Return the solution of a square system in fractions, None where it is singular."""
+    table = [[*row, side] for row, side in zip(rows, sides, strict=True)]
+    for i in range(len(table)):
+        pivot = next((k for k in range(i, len(table)) if table[k][i]), None)
+        if pivot is None:
+            return None
+        table[i], table[pivot] = table[pivot], table[i]
+        table[i] = [v / table[i][i] for v in table[i]]
+        for k in range(len(table)):
+            if k != i and table[k][i]:
+                table[k] = [u - table[k][i] * v for u, v in zip(table[k], table[i], strict=True)]
+    return [row[-1] for row in table]
+
+
+def dot(u, v):
+    return sum((p * q for p, q in zip(u, v, strict=True)), Fraction(0))
+
+
+def vertices(rows):
+    """Return the points at which as many of the conditions (g, h): g . v >= h are tight as there are unknowns, and all hold."""
+    for chosen in itertools.combinations(rows, len(rows[0][0])):
+        point = solved([list(g) for g, _ in chosen], [h for _, h in chosen])
+        if point is not None and all(dot(g, point) >= h for g, h in rows):
+            yield point
+
+
+def shortest(rows, d, norm):
+    """Return the least length (squared, if Euclidean) of a delta with g . delta >= h for all rows, None without one."""
+    if all(h <= 0 for _, h in rows):
+        return Fraction(0)
+    if norm == 2:
+        for n in range(1, d + 1):
+            for chosen in itertools.combinations(rows, n):
+                weights = solved([[dot(g, other) for other, _ in chosen] for g, _ in chosen], [h for _, h in chosen])
+                if weights is not None and min(weights) >= 0:
+                    delta = [sum((w * g[c] for w, (g, _) in zip(weights, chosen, strict=True)), Fraction(0)) for c in range(d)]
+                    if all(dot(g, delta) >= h for g, h in rows):
+                        return dot(delta, delta)
+        return None
+    unit = [[Fraction(int(i == j)) for j in range(d)] for i in range(d)]
+    box = [([sign * v for v in e] + [Fraction(1)], Fraction(0)) for e in unit for sign in (1, -1)]
+    return min((point[-1] for point in vertices([([*g, Fraction(0)], h) for g, h in rows] + box)), default=None)
+
+
+def some_strict(rows, row, d):
+    """Whether a delta has g . delta >= h for all rows, and more than h for this one."""
+    unit = [[Fraction(int(i == j)) for j in range(d + 1)] for i in range(d)]
+    box = [([sign * v for v in e], Fraction(-(10**40))) for e in unit for sign in (1, -1)]
+    lift = [([*g, Fraction(0)], h) for g, h in rows] + [
+        ([*row[0], Fraction(-1)], row[1]),
+        ([0] * d + [Fraction(-1)], Fraction(-1)),
+    ]
+    return any(point[-1] > 0 for point in vertices(lift + box))
+
+
+def truth(W, b, a, x, y, strict, norm):
+    """Return the radius by trying every pattern of neurons, in fractions."""
+    W, (b, a, x), d = (
+        [[Fraction(v) for v in w] for w in W.tolist()],
+        ([Fraction(v) for v in p.tolist()] for p in (b, a, x)),
+        len(x),
+    )
+    z = [dot(w, x) + shift for w, shift in zip(W, b, strict=True)]
+    f = y * dot(a, [max(v, Fraction(0)) for v in z])
+    if f < 0 or (f == 0 and not strict):
+        return 0.0
+    found = []
+    for pattern in itertools.product((0, 1), repeat=len(a)):
+        sides = [2 * on - 1 for on in pattern]
+        if any(not any(w) and side * v < 0 for w, v, side in zip(W, z, sides, strict=True)):
+            continue
+        rows = [([side * v for v in w], -side * zj) for w, zj, side in zip(W, z, sides, strict=True) if any(w)]
+        slope = [-y * sum((aj * w[c] for aj, w, on in zip(a, W, pattern, strict=True) if on), Fraction(0)) for c in range(d)]
+        value = y * sum((aj * zj for aj, zj, on in zip(a, z, pattern, strict=True) if on), Fraction(0))
+        if not any(slope) and (value > 0 or (value == 0 and strict)):
+            continue
+        length = shortest(rows + ([(slope, value)] if any(slope) else []), d, norm)
+        if length is not None and (not strict or not any(slope) or some_strict(rows, (slope, value), d)):
+            found.append(length)
+    if not found:
+        return math.inf
+    with localcontext() as context:
+        context.prec = 50
+        exact = Decimal(min(found).numerator) / Decimal(min(found).denominator)
+        return float(exact.sqrt() if norm == 2 else exact)
+
+
+def network(kind, seed):
+    """Return a small network and a point: of random numbers, of small integers (ties, zeros, duplicates), of mixed scales."""
+    rng = np.random.default_rng(seed)
+    k, d = rng.integers(1, 5), rng.integers(1, 3)
+    if kind == "integers" or kind == "through the origin":
+        W, b, a, x = (rng.integers(-2, 3, size=shape).astype(float) for shape in ((k, d), (k,), (k,), (d,)))
+        return W, b * (kind == "integers"), a, x
+    W, b, a, x = rng.normal(size=(k, d)), rng.normal(size=k), rng.normal(size=k), rng.normal(size=d)
+    if kind == "mixed scales":
+        b, a = b * 10.0 ** rng.integers(-6, 7, size=k), a * 10.0 ** rng.integers(-6, 7, size=k)
+    if kind == "all but parallel":
+        W[1:], b[1:] = W[0] * (1 + 1e-7 * rng.normal(size=(k - 1, d))), b[0] * (1 + 1e-7 * rng.normal(size=k - 1))
+    if kind == "on an edge":
+        b[0] = -W[0] @ x
+    return W, b, a, x
+
+
+def measured(solver, W, b, a, x, y, strict=True):
+    W, b, a, x = (torch.as_tensor(part) for part in (W, b, a, x))
+    radius, delta = solver(W, b, a, x[None], torch.tensor([float(y)]), strict=strict)
+    return radius.item(), delta[0].numpy()
+
+
+@pytest.mark.parametrize("kind", ["random", "integers", "through the origin", "mixed scales", "all but parallel", "on an edge"])
+def test_the_exact_radius_is_that_of_brute_force_in_fractions(kind):
+    refused = 0
+    for seed in range(12):
+        W, b, a, x = network(kind, seed)
+        y = 1 if a @ np.maximum(W @ x + b, 0) >= 0 else -1
+        for strict, (norm, solver) in itertools.product((True, False), SOLVERS.items()):
+            wanted = truth(W, b, a, x, y, strict, norm)
+            try:
+                radius, delta = measured(solver, W, b, a, x, y, strict)
+            except ArithmeticError as error:
+                refused += 1
+                assert "cannot be proved" in str(error)
+                continue
+            assert radius == pytest.approx(wanted, rel=1e-9, abs=0), (seed, strict, norm)
+            if 0 < radius < math.inf:
+                assert np.linalg.norm(delta, norm) == pytest.approx(radius, rel=1e-9)
+    assert refused <= (16 if kind == "all but parallel" else 4)  # of 48; also where f touches zero without crossing it
+
+
+@pytest.mark.parametrize("solver", [radii.exact_radius_l2, radii.exact_radius_linf, radii.convex_concave_radius])
+@pytest.mark.parametrize("far", [-10.0, -1e5, -1e10, -1e12, -1e15])
+def test_no_radius_depends_on_a_neuron_that_never_fires(solver, far):
+    W, a, x = np.array([[1.0], [-1.0], [1.0]]), np.array([1.0, -2.0, 1.0]), np.array([1.0])
+    for shift, wanted in ((1.0, 4 / 3), (0.0, 1 / 3)):
+        b = np.array([shift, 1.0 - shift, far])
+        for strict in (True, False):
+            assert measured(solver, W, b, a, x, 1, strict)[0] == pytest.approx(wanted, rel=1e-9)
+        crown = radii.crown_radius(*map(torch.tensor, (W, b, a, x[None])), torch.tensor([1.0]))
+        assert 0.9 * wanted <= crown.item() <= wanted * (1 + 1e-12)
+        ray = robustness.first_flip_along_ray(*map(torch.tensor, (W, b, a, x)), 1.0, torch.tensor([-1.0]).double())
+        assert ray == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-5, 1e8, 1e12])
+def test_radii_have_the_unit_of_the_inputs_and_no_other(size):
+    rng = np.random.default_rng(7)
+    W, b, a, x = rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=5), rng.normal(size=3)
+    y = np.sign(a @ np.maximum(W @ x + b, 0))
+    mixed = size ** np.linspace(-1, 1, 5)
+    for solver in (*SOLVERS.values(), radii.convex_concave_radius):
+        radius = measured(solver, W, b, a, x, y)[0]
+        for changed, unit in (
+            ((W, b, size * a, x), 1.0),
+            ((mixed[:, None] * W, mixed * b, a / mixed, x), 1.0),
+            ((W / size, b, a, x * size), size),
+            ((W, b * size, a, x * size), size),
+        ):
+            assert measured(solver, *changed, y)[0] == pytest.approx(unit * radius, rel=1e-9)
+    points = torch.tensor(x)[None], torch.tensor([y])
+    crown = radii.crown_radius(*map(torch.tensor, (W, b, a)), *points).item()
+    scaled = radii.crown_radius(*map(torch.tensor, (W / size, b, a)), points[0] * size, points[1]).item()
+    assert scaled == pytest.approx(size * crown, rel=1e-9)
+
+
+def test_the_solver_prints_nothing(capfd):
+    for seed in range(5):
+        measured(radii.exact_radius_linf, *network("random", seed), 1)
+    assert capfd.readouterr() == ("", "")
