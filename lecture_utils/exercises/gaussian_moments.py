@@ -69,9 +69,10 @@ MISTAKES = (
         "You subtract the square of the mean. The sign a_j makes the mean 0 already: the second moment is asked for.",
     ),
     Mistake(
-        (lambda s, ds: (mean(s) ** 2, mean(ds) ** 2), lambda s, ds: (mean(s), mean(ds))),
+        (lambda s, ds: (mean(s) ** 2, mean(ds) ** 2),),
         "Square first, then take the mean: E σ(X)² is not (E σ(X))².",
     ),
+    Mistake((lambda s, ds: (mean(s), mean(ds)),), "Nothing is squared yet: v0 is the mean of σ(X)², v1 that of σ'(X)²."),
     Mistake((lambda s, ds: (mean(lambda x: s(x) ** 2), mean(ds)),), "v0 is right; in v1 the derivative has to be squared too."),
     Mistake((lambda s, ds: (mean(lambda x: ds(x) ** 2), mean(lambda x: s(x) ** 2)),), "v0 and v1 have changed places."),
 )
@@ -92,5 +93,9 @@ EXERCISE = Exercise(
         "return (p * sigma(x)**2).sum(), (p * dsigma(x)**2).sum()",
     ),
     mistakes=MISTAKES,
-    written=("Where σ has a kink or a jump in its derivative, as ReLU, split the integral there: then no accuracy is lost."),
+    written=(
+        "A simulation with N samples is right in the mean, but off by about 1/√N: four digits need N = 10⁸. The sum over a grid "
+        "needs a few hundred values. Where σ has a kink, as ReLU, "
+        "split the integral there: then no accuracy is lost."
+    ),
 )

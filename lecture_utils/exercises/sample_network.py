@@ -42,10 +42,11 @@ def draw_networks(answer, k, d, sigma, generator):
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):
-        return 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 1.0, 1.0  # one network says nothing of the others
+        return 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
     repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
     rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
-    own = (a * sigma((W @ x[:, :, None])[:, :, 0])).sum(1)
+    u = (W @ x[:, :, None])[:, :, 0]
+    own, size = (a * sigma(u)).sum(1), u.square().mean().sqrt()
     length = x.square().sum(1) / d
     return (
         settle(((length - 1).abs() < 1e-4).double().mean(), 1, 0.5),
@@ -54,6 +55,11 @@ def draw_networks(answer, k, d, sigma, generator):
         settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4),
         settle((a.abs() == 1).double().mean(), 1, 0.5),
         settle(a.mean(), 0, 0.25),
+        settle((a**4).mean() / a.square().mean().square(), 1, 1),
+        settle(a.mean(0).square().mean(), 0, 0.5),  # each neuron's mean over the networks: 1/200
+        settle(a.mean(1).square().mean(), 0, 0.5),  # each network's mean over its neurons: 1/k
+        settle((u / size).mean(1).square().mean(), 0, 1),
+        settle((a * u / size).mean(), 0, 0.25),  # chance: 0.018
         power((f * own).sum() / own.square().sum() * math.sqrt(k)),
         0.0 if torch.allclose(repeated[1], W[0]) else 2.0,
     )
@@ -71,6 +77,13 @@ def network(k, d, sigma, generator, x=None, spread=None, signs_=signs, scale=Non
     W = draw(generator, k, d) * (spread(d) if spread else d**-0.5)
     a = signs_(generator, k)
     return point, W, a, (a * sigma(W @ point)).sum() * (scale(k) if scale else k**-0.5)
+
+
+def with_signs(signs_of, k, d, sigma, generator):
+    """A network whose signs depend on its weights."""
+    x, W, _, _ = network(k, d, sigma, generator)
+    a = signs_of(W @ x)
+    return x, W, a, (a * sigma(W @ x)).sum() * k**-0.5
 
 
 def wrong_network(**changes):
@@ -96,6 +109,22 @@ MISTAKES = (
     Mistake(
         (wrong_network(signs_=normal),),
         "Your a is Gaussian. The variance of f is the same, but its law is not: a_j is -1 or +1.",
+    ),
+    Mistake(
+        (wrong_network(signs_=lambda g, k: 2 * uniform(g, k) - 1),),
+        "Your a is spread over an interval: a_j is -1 or +1, each with probability 1/2.",
+    ),
+    Mistake(
+        (lambda k, d, sigma, generator: with_signs(torch.sign, k, d, sigma, generator),),
+        "Your a follows the sign of W @ x: the signs are coins of their own, independent of W. Here f has a mean.",
+    ),
+    Mistake(
+        (wrong_network(signs_=lambda g, k: 1.0 - 2 * (torch.arange(k) % 2)),),
+        "Your a is the same in every network: each a_j is a fair coin, drawn from the generator.",
+    ),
+    Mistake(
+        (wrong_network(signs_=lambda g, k: signs(g, 1).expand(k)),),
+        "All neurons of a network have one sign: draw k coins, one for each neuron.",
     ),
     Mistake(
         (wrong_network(signs_=lambda g, k: (signs(g, k) + 1) / 2),),
@@ -134,6 +163,11 @@ EXERCISE = Exercise(
         "kurtosis of W",
         "share of a in {-1, +1}",
         "mean of a",
+        "kurtosis of a",
+        "a is the same in every network (1: yes)",
+        "one sign for all neurons (1: yes)",
+        "one row of W for all neurons (1: yes)",
+        "correlation of a_j with w_j·x",
         "f over the slide's formula",
         "randomness (1: the same W twice, 2: the seed does nothing)",
     ),

@@ -1,5 +1,55 @@
 """Answers to exercise conditional-sampler."""
 
-RIGHT = []
+import math
 
-WRONG = []
+import numpy as np
+import torch
+from scipy import stats
+
+
+def numpy(k, d, dsigma, n, generator):
+    rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+    a, u, xi = rng.choice([-1.0, 1.0], (n, k)), rng.normal(size=(n, k)), rng.normal(size=(n, k))
+    c = a * dsigma(torch.from_numpy(u)).numpy()
+    H, size = rng.chisquare(d - 1, (n, 1)) / d, np.linalg.norm(c, axis=1, keepdims=True)
+    hat, gx = c / size, (c * u).sum(1, keepdims=True) / np.sqrt(k)
+    xi -= hat * (hat * xi).sum(1, keepdims=True)
+    t = u * gx / d + size / np.sqrt(k) * (hat * H + np.sqrt(H / d) * xi)
+    return a, u, t, (gx**2 / d + size**2 * H / k)[:, 0]
+
+
+def a_list_of_float32(k, d, dsigma, n, generator):
+    return [torch.as_tensor(part).float() for part in numpy(k, d, dsigma, n, generator)]
+
+
+def rows_of_normals(k, d, dsigma, n, generator):
+    a, u, _, _ = map(torch.as_tensor, numpy(k, d, dsigma, n, generator))
+    c = a * dsigma(u)
+    H = torch.randn(n, d - 1, generator=generator).double().square().sum(1) / d
+    noise = torch.randn(n, k, generator=generator).double() * (H / d).sqrt()[:, None]
+    hat = c / c.norm(dim=1)[:, None]
+    noise = noise - torch.einsum("nj,ni,ni->nj", hat, hat, noise)
+    t = u * ((c * u).sum(1) / d / k**0.5)[:, None] + (c.norm(dim=1) / k**0.5)[:, None] * (hat * H[:, None] + noise)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+def naive(k, d, dsigma, n, generator):
+    W = torch.randn(n, k, d, generator=generator) / d**0.5
+    a = 2.0 * torch.randint(2, (n, k), generator=generator) - 1
+    u = W.sum(2)
+    g = ((a * dsigma(u)).float()[:, None] @ W)[:, 0] / k**0.5
+    return a, u, (W @ g[:, :, None])[:, :, 0], g.square().sum(1)
+
+
+def shared_H(k, d, dsigma, n, generator):
+    a, u, _, _ = map(torch.as_tensor, numpy(k, d, dsigma, n, generator))
+    c, H = a * dsigma(u), stats.chi2(d - 1).rvs(random_state=int(torch.randint(2**31, (), generator=generator))) / d
+    hat, xi = c / c.norm(dim=1)[:, None], torch.randn(n, k, generator=generator)
+    xi = xi - hat * (hat * xi).sum(1)[:, None]
+    t = u * ((c * u).sum(1) / d / k**0.5)[:, None] + (c.norm(dim=1) / k**0.5)[:, None] * (hat * H + (H / d) ** 0.5 * xi)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+RIGHT = [numpy, a_list_of_float32, rows_of_normals]
+
+WRONG = [(naive, "d = 20000"), (shared_H, "variance of H")]
