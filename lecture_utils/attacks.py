@@ -236,7 +236,7 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
         if rank == step == 0:
             _warn_of_zeros(gradient, fools)
         if step == steps or fools.all():
-            reached[left] = value
+            reached[left] = value.to(reached.dtype)
             return found, fooled, reached
         if fools.any():
             parts = (x, y, radius, lower, upper, delta, target, gradient, left)
@@ -389,7 +389,7 @@ def _painted(x, cells):
     images = x.repeat(len(cells), 1, 1, 1)
     for pixel in range(cells.shape[1]):  # one after the other: two at the same place do not add up
         row, column, colour = cells[:, pixel, 0], cells[:, pixel, 1], cells[:, pixel, 2:] / 255
-        images[torch.arange(len(images)), :, row, column] = colour.to(x.dtype)
+        images[torch.arange(len(images), device=x.device), :, row, column] = colour.to(x.dtype)
     return images
 
 
@@ -426,7 +426,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
             rows = draw(h - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
             columns = draw(w - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
             window = torch.zeros(len(kept), 1, h, w, dtype=torch.bool, device=x.device)
-            window[torch.arange(len(kept))[:, None, None], 0, rows[:, :, None], columns[:, None, :]] = True
+            window[torch.arange(len(kept), device=x.device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]] = True
             signs = 2 * draw(2, (len(kept), c, 1, 1)) - 1
             trial = torch.where(window, radius[kept] * signs, delta[kept]).clamp(lower[kept], upper[kept])
             value = scored(trial, kept)

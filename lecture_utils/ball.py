@@ -60,7 +60,13 @@ def bounds(x, radius, low, high):
 
 def radius_of(epsilon, x, name="epsilon"):
     """Return epsilon as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
-    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu")
+    try:
+        given = torch.as_tensor(epsilon, device="cpu")
+    except (TypeError, ValueError, RuntimeError):
+        given = torch.tensor(False)
+    if given.dtype == torch.bool or given.is_complex():
+        raise TypeError(f"{name} must be a number or a tensor of shape ({len(x)},), in units of pixels; got {epsilon!r}")
+    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach()
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
     if not ((exact >= 0) & (exact < torch.inf)).all():

@@ -1,6 +1,7 @@
 """What every attack asks of its arguments and of the model, and how it leaves no trace."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ def check_choice(name, value, choices):
 
 
 def check_count(name, value, least=1):
-    if not isinstance(value, int) or value < least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
@@ -57,7 +58,7 @@ def checked_logits(model, x, highest):
         raise FloatingPointError("the model returned NaN or infinite logits")
     if torch.is_grad_enabled() and not logits.requires_grad:
         raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
-    return logits
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()  # half precision hides small losses
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def load(name):
 def verdicts(model, x):
     """Return what the model says of each image of x (n, c, h, w): its class and its confidence, as "8 (97 %)"."""
     with torch.no_grad():
-        confidence, label = model(x).softmax(1).max(1)
+        confidence, label = model(x.clone()).softmax(1).max(1)  # a model may work in place
     return [f"{model.categories[k]} ({100 * p:.0f} %)" for k, p in zip(label.tolist(), confidence.tolist(), strict=True)]
 
 

@@ -209,7 +209,8 @@ class _Point:
         while not near and bound < reach and unit <= min(1e4 * reach, 1e250):
             delta, weights, near = (_largest_cone if self.largest else _euclidean_cone)(G, h / unit)
             delta, unit = delta * unit, unit * 1e4
-            proved = (weights @ h - ROUND * weights @ size) / (self.dual(weights @ G) + ROUND * weights @ steep)
+            least = self.dual(weights @ G) + ROUND * weights @ steep
+            proved = (weights @ h - ROUND * weights @ size) / least if least > 0 else 0.0
             near, bound = near and (G @ delta - h >= -1e-9 * (np.abs(h) + self.length(delta))).all(), max(bound, proved)
         return (delta if near else None), weights, bound
 

@@ -7,6 +7,7 @@ in ``linear``; two of its functions can be called from here as well.
 
 import copy
 import functools
+import hashlib
 import math
 import os
 from dataclasses import dataclass, field
@@ -165,11 +166,14 @@ def fit(
     checkpoint: a file for the state after every epoch; a run that was interrupted goes on from it to the same weights.
     The model ends in evaluation mode and without gradients, also where an exception ends the run: it then holds the weights
     kept so far. An interrupt (KeyboardInterrupt) ends the run like that and returns the History.
-    Raises FloatingPointError when the loss is no longer finite.
+    Raises FloatingPointError when the loss is no longer finite, ValueError where the checkpoint is none or is of another run.
+    One thread and two add up in another order: the weights then differ by rounding, which many steps make visible.
     """
     check_labels("y", y, x)
     check_count("epochs", epochs)
     check_choice("keep", keep, ("last", "best"))
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        raise ValueError("fit needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
     if validation is None and (keep == "best" or patience):
         raise ValueError('keep="best" and patience need validation=(x, y), got None')
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
@@ -177,21 +181,27 @@ def fit(
     parts = {"model": model, "optimizer": optimizer}
     if average:
         parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
+    data = _fingerprint(x, y) if checkpoint else None
     history, kept, file = History(), copy.deepcopy(model.state_dict()), Path(checkpoint) if checkpoint else None
     if file and file.exists():
-        state = torch.load(file, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        generator.set_state(state["generator"])
+        state = _read(file, data)
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            generator.set_state(state["generator"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{file} is the checkpoint of another network or optimizer: name another file, or delete it"
+            ) from error
         history, kept = History(**state["history"]), state["kept"]
     judged = parts["average"].module if average else model
-    batches = -(-len(x) // batch_size)
+    batches = len(_batches(torch.arange(len(x)), batch_size))
     bar = tqdm(total=epochs * batches, initial=len(history.loss) * batches, unit=" batches", disable=not progress)
     try:
         while len(history.loss) < epochs and not history.stopped:
             epoch, total = len(history.loss), 0.0
             model.train()
-            for index, batch in enumerate(torch.randperm(len(x), generator=generator).split(batch_size)):
+            for index, batch in enumerate(_batches(torch.randperm(len(x), generator=generator), batch_size)):
                 share = (epoch + index / batches) / epochs
                 images = augment(x[batch], generator) if augment else x[batch]
                 for group in optimizer.param_groups:
@@ -215,7 +225,7 @@ def fit(
             if patience and epoch - history.best >= patience:
                 history.stopped = "patience"
             if file:
-                _save(file, parts, generator=generator.get_state(), history=vars(history), kept=kept)
+                _save(file, parts, generator=generator.get_state(), history=vars(history), kept=kept, data=data)
             if watch:
                 watch(history)
     except KeyboardInterrupt:
@@ -233,6 +243,33 @@ def _measured(model, validation, attack):
     """Return the accuracies that ``fit`` records: none, the clean one, or the clean and the robust one."""
     found = {"accuracy": accuracy(model, *validation)} if validation else {}
     return found | ({"robust": accuracy(model, *validation, attack)} if validation and attack else {})
+
+
+def _batches(order, size):
+    """Return the indices in batches; a last one of a single sample joins the one before: batch normalisation needs two."""
+    parts = list(order.split(size))
+    return parts if len(parts) == 1 or len(parts[-1]) > 1 or size == 1 else [*parts[:-2], torch.cat(parts[-2:])]
+
+
+def _fingerprint(*tensors):
+    """Return a hash of what the tensors hold."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _read(file, data):
+    """Return the state in a checkpoint of a run on these data."""
+    try:
+        state = torch.load(file, weights_only=True)
+        found = state.get("data")
+    except Exception as error:  # a damaged zip archive raises what it likes
+        raise ValueError(f"{file} is no checkpoint that can be read (empty, cut short, or another file): delete it") from error
+    if found != data:
+        raise ValueError(f"{file} is the checkpoint of a run on other data: name another file, or delete it")
+    return state
 
 
 def _save(file, parts, **state):
