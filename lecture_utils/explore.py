@@ -3,31 +3,23 @@
     explore(draw, epsilon=slider(np.linspace(0, 0.3, 31), 0.1), eta=slider([0.01, 0.1, 1], 0.1))
 
 ``draw(epsilon=..., eta=...)`` updates a panel of ``plots`` and returns it. The same draw serves every life of the
-explorer: with a kernel the sliders are live; a stored notebook shows the picture of the default position; and where the
-environment's LECTURE_FRAMES names a folder, an explorer that is shown writes into it what a page without a kernel needs.
+explorer: with a kernel the sliders are live; a stored notebook shows the picture of the default position; and what a page
+without a kernel needs is drawn by ``scripts/frames.py``, which is told of every explorer that is shown.
 Beside its sliders an explorer may have an ``Input``, such as the file that ``own`` lets the reader choose.
 """
 
-import base64
 import hashlib
 import html
-import io
-import itertools
-import json
 import math
-import os
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 
 import ipywidgets as widgets
-import numpy as np
-from PIL import Image
 
 from .plots import image_tag, picture
 
 LABELS = {"epsilon": "ε", "eta": "η"}
-MOST = 300  # positions in an export: each costs some kilobytes
+WHEN_SHOWN = []  # functions, called with every explorer that is shown
 NAMED = """
 for (const one of this.closest('.lecture-explorer').querySelectorAll('.widget-slider')) {
     const handle = one.querySelector('.noUi-handle'), value = one.querySelector('.widget-readout')
@@ -99,7 +91,7 @@ class Explorer:
             name: widgets.SelectionSlider(
                 options=[(control.text.format(value), value) for value in control.values],
                 value=control.default,
-                description=_label(name, control),
+                description=label(name, control),
             )
             for name, control in self.controls.items()
         }
@@ -143,56 +135,12 @@ class Explorer:
 
     def frame(self, **values):
         """Return picture (PNG bytes) and alternative text at some position; controls not named stand at their default."""
-        panel = self._stored(values)
+        panel = self.panel(**values)
         return panel.png(), panel.alt
 
-    def exported(self, most=MOST):
-        """Return the positions as a dictionary for JSON: the pictures as what differs from the default one, and the texts.
-
-        most: of sliders with more positions together only some values are kept, the ends and the defaults among them.
-        "sliders": label, texts of the values, start. "alts", "shown": for each position, the last slider moving fastest, its
-        text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``.
-        """
-        names, controls = list(self.controls), list(self.controls.values())
-        kept = thinned(controls, most)
-        starts = [indices.index(control.index(control.default)) for control, indices in zip(controls, kept, strict=True)]
-        long = max(range(len(kept)), key=lambda i: len(kept[i]))  # along this slider little changes from one picture to another
-
-        def drawn(position):
-            values = [control.values[indices[i]] for control, indices, i in zip(controls, kept, position, strict=True)]
-            return self._pixels(dict(zip(names, values, strict=True)))
-
-        default, numbers, found = drawn(starts)[0], {}, {}
-        for row in itertools.product(*[range(len(indices)) if i != long else [starts[i]] for i, indices in enumerate(kept)]):
-            anchor = drawn(row)[0]
-            below = numbers.setdefault(difference(anchor, default), len(numbers))
-            for i in range(len(kept[long])):
-                position = (*row[:long], i, *row[long + 1 :])
-                pixels, alt = drawn(position)
-                if np.count_nonzero(pixels != anchor) < np.count_nonzero(pixels != default):
-                    layers = [below, numbers.setdefault(difference(pixels, anchor), len(numbers))]
-                else:
-                    layers = [numbers.setdefault(difference(pixels, default), len(numbers))]
-                found[position] = layers, alt
-        places, pictures = sorted(found), list(numbers)
-        return {
-            "sliders": [
-                {"label": _label(name, one), "texts": [one.text.format(one.values[i]) for i in indices], "start": start}
-                for name, one, indices, start in zip(names, controls, kept, starts, strict=True)
-            ],
-            "alts": [found[place][1] for place in places],
-            "shown": [[number for number in found[place][0] if pictures[number]] for place in places],
-            "pictures": pictures,
-        }
-
-    def _stored(self, values):
-        """Return the panel at some position, whatever the reader gave; controls not named stand at their default."""
+    def panel(self, **values):
+        """Return the panel drawn at some position, whatever the reader gave; controls not named stand at their default."""
         return self.draw(**{name: one.default for name, one in (self.inputs | self.controls).items()} | values)
-
-    def _pixels(self, values):
-        """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
-        panel = self._stored(values)
-        return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
 
     def _show(self):
         panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
@@ -217,48 +165,16 @@ class Explorer:
             raise
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        folder = os.environ.get("LECTURE_FRAMES")
-        if folder and self.controls:
-            exported = json.dumps(self.exported(), ensure_ascii=False)
-            Path(folder, frames_name(*self.frame())).write_text(exported, encoding="utf-8")
+        for told in WHEN_SHOWN:
+            told(self)
         return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture
 
 
-def _label(name, control):
+def label(name, control):
+    """Return what a slider is called: its own label, else the letter or the name of what it moves."""
     return control.label or LABELS.get(name, name)
 
 
 def frames_name(png, alt):
     """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
     return hashlib.sha256(png + alt.encode()).hexdigest()[:16] + ".json"
-
-
-def thinned(controls, most):
-    """Return for each slider which of its values to keep, so that there are at most so many positions together.
-
-    The kept ones are spread evenly; the ends and the default are among them. most: at least 3 to the number of sliders.
-    """
-    counts = [len(control.values) for control in controls]
-    while math.prod(counts) > most:
-        counts[counts.index(max(counts))] -= 1
-    kept = []
-    for control, count in zip(controls, counts, strict=True):
-        indices = np.linspace(0, len(control.values) - 1, count).round().astype(int)
-        start = control.index(control.default)
-        if start not in indices:
-            indices[1 + np.abs(indices[1:-1] - start).argmin()] = start
-        kept.append(indices.tolist())
-    return kept
-
-
-def difference(pixels, default):
-    """Return the box that holds all that differs, transparent elsewhere, as (left, top, WebP as base64); None if nothing does."""
-    differs = pixels != default
-    box = Image.fromarray(differs).getbbox()
-    if box is None:
-        return None
-    left, top, right, bottom = box
-    part = np.where(differs, pixels, 0)[top:bottom, left:right]
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(part)[..., None].view(np.uint8)).save(buffer, "WEBP", lossless=True, method=2)
-    return left, top, base64.b64encode(buffer.getvalue()).decode()

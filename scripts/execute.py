@@ -116,11 +116,15 @@ def execute(notebook, parameters=None, frames=None):
         named = os.path.expanduser(os.environ["LECTURE_DATA"])
         os.environ["LECTURE_DATA"] = os.path.abspath(named)  # the kernel runs in another folder
     os.environ["LECTURE_FRAMES"] = str(frames.resolve()) if frames else ""
-    quiet = ["--IPKernelApp.log_level=CRITICAL"]  # a warning about encryption at every start
+    options = ["--IPKernelApp.log_level=CRITICAL"]  # a warning about encryption at every start
+    if frames:  # see frames.py
+        path = filter(None, [os.fspath(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(path).split(os.pathsep)))
+        options.append("--IPKernelApp.exec_lines=__import__('frames') and None")
     try:
         done = papermill.execute_notebook(
             notebook, None, parameters or {}, kernel_name="python3", cwd=NOTEBOOKS, progress_bar=False,
-            execution_timeout=SECONDS, extra_arguments=quiet,
+            execution_timeout=SECONDS, extra_arguments=options,
         )  # fmt: skip
     except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise NotebookError(str(error)) from error

@@ -23,6 +23,7 @@ import torch
 
 import execute
 import export
+import frames
 from conftest import ROOT
 from lecture_utils import data, explore, import_torchvision, networks, plots
 from test_data import write_mnist
@@ -542,6 +543,7 @@ def test_an_explorer_without_sliders_is_a_still_picture_in_an_export(tmp_path, m
     panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
     made = explore.explore(lambda: panel.update([0, 1], [[0, 1]], "a line"))
     monkeypatch.setenv("LECTURE_FRAMES", str(tmp_path))
+    monkeypatch.setattr(explore, "WHEN_SHOWN", [frames.write])
     assert "image/png" in made._repr_mimebundle_() and not list(tmp_path.iterdir())
 
 

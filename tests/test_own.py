@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+import frames
 from lecture_utils import data, networks, own, plots
 from lecture_utils.explore import explore, slider
 
@@ -184,8 +185,8 @@ def test_an_explorer_draws_the_readers_picture_and_stores_ours():
     assert "mean 1.000, ε = 0.1" in explorer._picture.value
     explorer.move(epsilon=0.2)
     assert "mean 1.000, ε = 0.2" in explorer._picture.value
-    assert explorer.frame()[1] == ours + "0.1" and explorer.exported()["alts"] == [ours + "0.1", ours + "0.2"]
-    assert len(explorer.exported()["sliders"]) == 1
+    assert explorer.frame()[1] == ours + "0.1" and frames.exported(explorer)["alts"] == [ours + "0.1", ours + "0.2"]
+    assert len(frames.exported(explorer)["sliders"]) == 1
 
 
 def test_a_control_that_is_neither_slider_nor_input_is_refused():

@@ -18,10 +18,11 @@ from PIL import Image
 import conftest
 import execute
 import export
+import frames
 import mathml
 from conftest import NOTEBOOKS
 from lecture_utils import plots
-from lecture_utils.explore import difference, explore, frames_name, slider, thinned
+from lecture_utils.explore import explore, frames_name, slider
 
 lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -399,7 +400,7 @@ def test_a_notebook_executed_without_frames_or_with_foreign_ones_is_refused(tmp_
 @given(strategies.lists(strategies.integers(1, 60), min_size=1, max_size=4), strategies.integers(81, 400), strategies.data())
 def test_few_of_many_positions_are_kept_with_ends_and_default(sizes, most, data):
     controls = [slider(range(size), data.draw(strategies.integers(0, size - 1))) for size in sizes]
-    kept = thinned(controls, most)
+    kept = frames.thinned(controls, most)
     assert math.prod(map(len, kept)) <= most
     for control, indices in zip(controls, kept, strict=True):
         assert indices == sorted(set(indices)) and {0, len(control.values) - 1, control.default} <= set(indices)
@@ -414,7 +415,7 @@ def test_what_differs_put_over_the_default_picture_is_the_picture():
         return panel.update([0, 1], [[shift, height]], f"a line from {shift} to {height}")
 
     made = explore(draw, height=slider([0.1, 0.5, 0.9], 0.5), shift=slider([0.2, 0.4], 0.2))
-    exported, default = json.loads(json.dumps(made.exported())), Image.open(io.BytesIO(made.frame()[0])).convert("RGBA")
+    exported, default = json.loads(json.dumps(frames.exported(made))), Image.open(io.BytesIO(made.frame()[0])).convert("RGBA")
     positions = [(height, shift) for height in (0.1, 0.5, 0.9) for shift in (0.2, 0.4)]
     assert exported["shown"][positions.index((0.5, 0.2))] == []
     for (height, shift), alt, layers in zip(positions, exported["alts"], exported["shown"], strict=True):
@@ -425,18 +426,19 @@ def test_what_differs_put_over_the_default_picture_is_the_picture():
             picture.alpha_composite(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA"), (left, top))
         assert (np.asarray(picture) == np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))).all()
     same = np.zeros((4, 5), np.uint32)
-    assert difference(same, same) is None
+    assert frames.difference(same, same) is None
 
 
 def test_an_explorer_writes_its_frames_where_the_environment_says(monkeypatch, tmp_path):
     panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
     made = explore(lambda y: panel.update([0, 1], [[0, y]], f"a line to {y}"), y=slider([0.1, 0.5], 0.1))
-    made._repr_mimebundle_()
-    assert not list(tmp_path.iterdir())
     monkeypatch.setenv("LECTURE_FRAMES", str(tmp_path))
     made._repr_mimebundle_()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(f"{explore.__module__}.WHEN_SHOWN", [frames.write])
+    made._repr_mimebundle_()
     written = json.loads((tmp_path / frames_name(*made.frame())).read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(made.exported()))
+    assert written == json.loads(json.dumps(frames.exported(made)))
 
 
 @pytest.mark.parametrize(

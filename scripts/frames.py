@@ -1,0 +1,108 @@
+"""What exported pages need of an explorer: its pictures at all positions, drawn in the kernel that has the explorer.
+
+``execute.py --frames`` has the kernel import this module; from then on every explorer that is shown writes a JSON file into
+the folder that the environment's LECTURE_FRAMES names.
+"""
+
+import base64
+import io
+import itertools
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lecture_utils.explore import WHEN_SHOWN, frames_name, label
+
+MOST = 300  # positions in an export: each costs some kilobytes
+
+
+def write(explorer):
+    """Write the frames of an explorer that has sliders; without them it is a still picture."""
+    if explorer.controls:
+        path = Path(os.environ["LECTURE_FRAMES"], frames_name(*explorer.frame()))
+        path.write_text(json.dumps(exported(explorer), ensure_ascii=False), encoding="utf-8")
+
+
+def exported(explorer, most=MOST):
+    """Return the positions as a dictionary for JSON: the pictures as what differs from the default one, and the texts.
+
+    most: of sliders with more positions together only some values are kept, the ends and the defaults among them.
+    "sliders": label, texts of the values, start. "alts", "shown": for each position, the last slider moving fastest, its
+    text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``.
+    """
+    names, controls = list(explorer.controls), list(explorer.controls.values())
+    kept = thinned(controls, most)
+    starts = [indices.index(control.index(control.default)) for control, indices in zip(controls, kept, strict=True)]
+    long = max(range(len(kept)), key=lambda i: len(kept[i]))  # along this slider little changes from one picture to another
+
+    def drawn(position):
+        values = [control.values[indices[i]] for control, indices, i in zip(controls, kept, position, strict=True)]
+        return pixels_and_text(explorer, dict(zip(names, values, strict=True)))
+
+    default, numbers, found = drawn(starts)[0], {}, {}
+    for row in itertools.product(*[range(len(indices)) if i != long else [starts[i]] for i, indices in enumerate(kept)]):
+        anchor = drawn(row)[0]
+        below = numbers.setdefault(difference(anchor, default), len(numbers))
+        for i in range(len(kept[long])):
+            position = (*row[:long], i, *row[long + 1 :])
+            pixels, alt = drawn(position)
+            if np.count_nonzero(pixels != anchor) < np.count_nonzero(pixels != default):
+                layers = [below, numbers.setdefault(difference(pixels, anchor), len(numbers))]
+            else:
+                layers = [numbers.setdefault(difference(pixels, default), len(numbers))]
+            found[position] = layers, alt
+    places, pictures = sorted(found), list(numbers)
+    return {
+        "sliders": [
+            {"label": label(name, one), "texts": [one.text.format(one.values[i]) for i in indices], "start": start}
+            for name, one, indices, start in zip(names, controls, kept, starts, strict=True)
+        ],
+        "alts": [found[place][1] for place in places],
+        "shown": [[number for number in found[place][0] if pictures[number]] for place in places],
+        "pictures": pictures,
+    }
+
+
+def pixels_and_text(explorer, values):
+    """Return picture, as an array (height, width) of 32 bits a pixel, and alternative text at a position."""
+    panel = explorer.panel(**values)
+    return np.asarray(panel.image().convert("RGBA")).view(np.uint32)[..., 0], panel.alt
+
+
+def thinned(controls, most):
+    """Return for each slider which of its values to keep, so that there are at most so many positions together.
+
+    The kept ones are spread evenly; the ends and the default are among them. most: at least 3 to the number of sliders.
+    """
+    counts = [len(control.values) for control in controls]
+    while math.prod(counts) > most:
+        counts[counts.index(max(counts))] -= 1
+    kept = []
+    for control, count in zip(controls, counts, strict=True):
+        indices = np.linspace(0, len(control.values) - 1, count).round().astype(int)
+        start = control.index(control.default)
+        if start not in indices:
+            indices[1 + np.abs(indices[1:-1] - start).argmin()] = start
+        kept.append(indices.tolist())
+    return kept
+
+
+def difference(pixels, default):
+    """Return the box that holds all that differs, transparent elsewhere, as (left, top, WebP as base64); None if nothing does."""
+    differs = pixels != default
+    box = Image.fromarray(differs).getbbox()
+    if box is None:
+        return None
+    left, top, right, bottom = box
+    part = np.where(differs, pixels, 0)[top:bottom, left:right]
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(part)[..., None].view(np.uint8)).save(buffer, "WEBP", lossless=True, method=2)
+    return left, top, base64.b64encode(buffer.getvalue()).decode()
+
+
+if os.environ.get("LECTURE_FRAMES"):
+    WHEN_SHOWN.append(write)
