@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import execute
@@ -19,7 +20,7 @@ from nbgrader.nbgraderformat import MetadataValidator  # noqa: E402
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 NAME = "1_adversarial_examples.ipynb"
-WARNS = "\n\nright = {name}\n\n\ndef {name}(*given):\n    __import__('warnings').warn('deprecated')\n    return right(*given)"
+WARNS = "\n\nright = {name}\n\n\ndef {name}(*given):\n    __import__('warnings').warn('deprecated')\n    print('told', file=__import__('sys').stderr)\n    return right(*given)"
 
 
 def solved(notebook, count=6):
@@ -40,6 +41,14 @@ def cheated(notebook):
     return notebook
 
 
+def copied(notebook):
+    """Copy an answer and its check, as a notebook's own commands do."""
+    for cell in solve.exercises(notebook)[0][1:]:
+        copy = nbformat.from_dict(cell | {"id": f"{cell.id}-copied"})
+        notebook.cells.insert(notebook.cells.index(cell), copy)
+    return notebook
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """Return a course as GRADING.md makes one, of section 1's exercises alone, with what every command printed."""
@@ -56,6 +65,7 @@ def course(tmp_path_factory):
         return execute.read(root / "release" / "section1" / NAME)
 
     handed_in = {"anna": solved(released()), "ben": released(), "cleo": solved(released(), 3), "dora": cheated(released())}
+    handed_in["ada"] = copied(solved(released()))
     for student, submission in handed_in.items():
         execute.write(submission, root / "downloaded" / "section1" / "archive" / f"{student}_{NAME}")
     for command in ("zip_collect", "autograde", "generate_feedback"):
@@ -77,7 +87,12 @@ def test_right_answers_earn_their_points_and_an_edited_check_earns_none(course):
     root, _ = course
     with open(root / "grades.csv", newline="") as file:
         grades = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)}
-    assert grades == {"anna": (6, 6), "ben": (0, 6), "cleo": (3, 6), "dora": (0, 6)}
+    assert grades == {"ada": (6, 6), "anna": (6, 6), "ben": (0, 6), "cleo": (3, 6), "dora": (0, 6)}
+
+
+def test_a_copied_cell_is_skipped_and_told_and_stops_nobody(course):
+    _, printed = course
+    assert "ada has copied a cell: the copy is skipped" in printed["autograde"]
 
 
 def test_what_is_released_is_the_notebook_with_locked_checks_and_no_outputs(course):
