@@ -20,7 +20,15 @@ from nbgrader.nbgraderformat import MetadataValidator  # noqa: E402
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 NAME = "1_adversarial_examples.ipynb"
-WARNS = "\n\nright = {name}\n\n\ndef {name}(*given):\n    __import__('warnings').warn('deprecated')\n    print('told', file=__import__('sys').stderr)\n    return right(*given)"
+WARNS = """
+
+right = {name}
+
+
+def {name}(*given):
+    __import__('warnings').warn('deprecated')
+    print('told', file=__import__('sys').stderr)
+    return right(*given)"""
 
 
 def solved(notebook, count=6):
