@@ -69,9 +69,8 @@ def pgd(
     check_choice("loss", loss, tuple(LOSSES))
     check_count("steps", steps)
     check_count("restarts", restarts)
-    check_pixels(x, low, high)
-    check_labels("y", y, x)
-    x, radius = x.detach(), radius_of(epsilon, x)
+    x, y = _taken(x, y, low, high)
+    radius = radius_of(epsilon, x, most=2 * (high - low) * (x[0].numel() ** 0.5 if norm == "l2" else 1))
     rate = None if eta is None else radius if eta is epsilon else radius_of(eta, x, "eta")
     lower, upper = bounds(x, radius, low, high)
     generator, highest = fresh(generator, x), int(y.max())
@@ -81,7 +80,6 @@ def pgd(
         return LOSSES[loss](logits, y[rows]) * (-1 if targeted else 1)
 
     with evaluation_mode(model, x), tqdm(total=restarts * steps) if progress else nullcontext() as bar:
-        x, y = _for_autograd(x), _for_autograd(y)
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
             for step in range(steps + 1):
@@ -128,8 +126,12 @@ def _shrink(delta, radius):
     return delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
 
 
-def _for_autograd(tensor):
-    return tensor.clone() if tensor.is_inference() else tensor  # autograd keeps no tensor that was made in inference mode
+def _taken(x, y, low=0.0, high=1.0, name="y"):
+    """Return x and its labels, checked and detached; copies of inference tensors, of which autograd keeps none."""
+    check_pixels(x, low, high)
+    check_labels(name, y, x)
+    with torch.inference_mode(False):
+        return [part.clone() if part.is_inference() else part.detach() for part in (x, y)]
 
 
 def _start(radius, lower, upper, norm, generator):
@@ -186,14 +188,11 @@ def strongest(model, x, y, epsilon, *, generator=None):
     Last, for the images that came nearest to a wrong class, ``square``, which no flat or misleading gradient stops.
     A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
-    check_pixels(x)
-    check_labels("y", y, x)
-    x, generator = x.detach(), fresh(generator, x)
-    radius = radius_of(epsilon, x).expand(len(x), *[1] * (x.dim() - 1))
+    x, y = _taken(x, y)
+    generator, radius = fresh(generator, x), radius_of(epsilon, x, most=2).expand(len(x), *[1] * (x.dim() - 1))
     lower, upper = bounds(x, radius, 0.0, 1.0)
     with evaluation_mode(model, x):
         result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
-        x, y = _for_autograd(x), _for_autograd(y)
         margins = _look(model, x, result, lambda logits, rows: margin(logits, y[rows]), int(y.max()), slope=False)[0]
         scale = MEAN_MARGIN / margins.abs().mean().clamp_min(1e-30)
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
@@ -260,17 +259,25 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
     """
     check_count("c_steps", c_steps)
     check_count("max_iter", max_iter)
-    check_pixels(x)
-    check_labels("target", target, x)
+    x, target = _taken(x, target, name="target")
     highest, shape = int(target.max()), x.shape
-    lower, upper = (bound.flatten(1) for bound in bounds(x, torch.full_like(x[:1], torch.inf), 0.0, 1.0))
+    # In half precision its inner products would vanish: we search in float32, and look at the delta that x's dtype can hold.
+    lower, upper = (bound.flatten(1).to(torch.promote_types(x.dtype, torch.float32)) for bound in bounds(x, torch.inf, 0.0, 1.0))
+
+    def image(delta):
+        return delta.view(-1, *shape[1:]).to(x.dtype)
 
     def objective(delta, c, kept):
         """Return value, gradient and whether the target is reached, for the samples kept."""
-        wanted, images = target[kept], delta.view(-1, *shape[1:])
-        loss, said, gradient = _look(model, x[kept], images, lambda f, rows: cross_entropy(f, wanted[rows]), highest, slope=True)
-        length = delta.norm(dim=1)
-        return c * length + loss, gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None], said == wanted
+        wanted, length = target[kept], delta.norm(dim=1)
+        loss, said, gradient = _look(
+            model, x[kept], image(delta), lambda f, at: cross_entropy(f, wanted[at]), highest, slope=True
+        )
+        return (
+            (c * length + loss).to(c.dtype),
+            gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None],
+            said == wanted,
+        )
 
     with evaluation_mode(model, x), torch.no_grad():
         left = torch.arange(len(x), device=x.device)
@@ -288,12 +295,12 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
             if not len(left):
                 break
         # On its ray the result may be longer than need be, by what c is not known to: shorten it by bisection.
-        share, width = torch.ones_like(c), torch.where(best_length.isinf(), 0.0, 1.0)
+        share, width = torch.ones_like(c), best_length.isfinite().to(c.dtype)
         while width.max() > torch.finfo(c.dtype).eps:
             width = width / 2
-            trial = ((share - width)[:, None] * best).view(shape)
+            trial = image((share - width)[:, None] * best)
             share = torch.where(checked_logits(model, x + trial, highest).argmax(1) == target, share - width, share)
-    return (share[:, None] * best).view(shape)
+    return image(share[:, None] * best)
 
 
 # ---- attacks that see only the scores ----------------------------------------------------------------
@@ -307,12 +314,11 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     (Slide "One-pixel attack".)
     """
     check_count("generations", generations)
-    check_pixels(x)
-    check_labels("y", y, x)
+    x, y = _taken(x, y)
     check_labels("target", y if target is None else target, x)
     options = {"pixels": pixels, "population": population, "generator": fresh(generator, x)}
     result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
-    for index, (image, label) in enumerate(zip(x.detach().split(1), y.split(1), strict=True)):
+    for index, (image, label) in enumerate(zip(x.split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
         evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
         best = (False, -math.inf)
@@ -344,7 +350,8 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     check_count("pixels", pixels)
     check_count("population", population, least=4)
     generator, (_, c, h, w), aim = fresh(generator, x), x.shape, y if target is None else target
-    size, home = torch.tensor([h, w, *[1.0] * c], dtype=x.dtype, device=x.device), generator.device
+    fine = torch.promote_types(x.dtype, torch.float32)  # bfloat16 holds no odd row above 256
+    size, home = torch.tensor([h, w, *[1.0] * c], dtype=fine, device=x.device), generator.device
 
     known, seen = {}, []  # where the score of each candidate stands, and the scores
 
@@ -362,9 +369,9 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         return [torch.cat(part)[places] for part in zip(*seen, strict=True)]
 
     inside = size.nextafter(torch.zeros_like(size))  # so that int() of a row or a column is one of the image
-    candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=x.dtype, device=home).to(x.device) * size
+    candidates = torch.rand(population, pixels, 2 + c, generator=generator, dtype=fine, device=home).to(x.device) * size
     candidates = candidates.minimum(inside)
-    colours = torch.randn(population, pixels, c, generator=generator, dtype=x.dtype, device=home).to(x.device)
+    colours = torch.randn(population, pixels, c, generator=generator, dtype=fine, device=home).to(x.device)
     candidates[..., 2:] = ((128 + 127 * colours) / 255).clamp(0, 1)
     scores, fools = score(candidates)
     while True:
@@ -381,15 +388,15 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
 def _rounded(candidates):
     """Return candidates as integers: a row, a column, and a colour of 256 levels."""
     levels = candidates.new_tensor([1, 1, *[255] * (candidates.shape[-1] - 2)])
-    return (candidates * levels + 0.5 * (levels > 1)).long()
+    return (candidates * levels + 0.5 * (levels > 1).to(levels.dtype)).long()
 
 
 def _painted(x, cells):
     """Return one copy of the image x (1, c, h, w) a row of ``_rounded`` candidates, with its pixels set to its colours."""
     images = x.repeat(len(cells), 1, 1, 1)
     for pixel in range(cells.shape[1]):  # one after the other: two at the same place do not add up
-        row, column, colour = cells[:, pixel, 0], cells[:, pixel, 1], cells[:, pixel, 2:] / 255
-        images[torch.arange(len(images), device=x.device), :, row, column] = colour.to(x.dtype)
+        row, column, colour = cells[:, pixel, 0], cells[:, pixel, 1], cells[:, pixel, 2:].to(x.dtype)
+        images[torch.arange(len(images), device=x.device), :, row, column] = colour / 255
     return images
 
 
@@ -400,11 +407,10 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     vertical stripes; a square is kept where it lowers the margin. Needs scores only, no gradient.
     """
     check_count("queries", queries)
-    check_pixels(x)
-    check_labels("y", y, x)
+    x, y = _taken(x, y)
     check_square_images(x)
     n, c, h, w = x.shape
-    radius, generator = radius_of(epsilon, x).expand(n, 1, 1, 1), fresh(generator, x)
+    radius, generator = radius_of(epsilon, x, most=2).expand(n, 1, 1, 1), fresh(generator, x)
     lower, upper = bounds(x, radius, 0.0, 1.0)
 
     def draw(high, shape):

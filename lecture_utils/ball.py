@@ -3,6 +3,8 @@
 Everything holds to the last bit: |delta| <= epsilon and low <= x + delta <= high, in floating point.
 """
 
+import warnings
+
 import torch
 
 from .checks import check_choice, check_pixels
@@ -58,8 +60,8 @@ def bounds(x, radius, low, high):
     return lower.clamp_(min=-radius), upper.clamp_(max=radius)
 
 
-def radius_of(epsilon, x, name="epsilon"):
-    """Return epsilon as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
+def radius_of(epsilon, x, name="epsilon", most=torch.inf):
+    """Return epsilon < most as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
     try:
         given = torch.as_tensor(epsilon, device="cpu")
     except (TypeError, ValueError, RuntimeError):
@@ -71,8 +73,13 @@ def radius_of(epsilon, x, name="epsilon"):
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
     if not ((exact >= 0) & (exact < torch.inf)).all():
         raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}")
+    if (exact >= most).any():
+        raise ValueError(f"{name} must be in units of pixels, less than {most:g}, got {epsilon} (levels of 255: divide by 255)")
     rounded = exact.to(x.dtype)
-    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded).to(x.device)
+    rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded)
+    if ((rounded == 0) & (exact > 0)).any():
+        warnings.warn(f"{name} = {epsilon} is 0 in {x.dtype}: a failure there is not robustness", RuntimeWarning, stacklevel=3)
+    rounded = rounded.to(x.device)
     return rounded.view(-1, *[1] * (x.dim() - 1)) if exact.dim() else rounded
 
 

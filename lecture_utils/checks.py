@@ -48,7 +48,12 @@ def check_square_images(x):
 
 def checked_logits(model, x, highest):
     """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, numbers whose softmax exists, a gradient."""
-    logits = model(x)
+    try:
+        logits = model(x)
+    except RuntimeError as error:
+        if "Inference tensors" not in str(error):
+            raise
+        raise ValueError("the model holds tensors made in torch.inference_mode(), without gradients: make it outside") from error
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
@@ -66,17 +71,27 @@ def evaluation_mode(model, x):
     """Run a block with every layer in evaluation mode, then put each layer's mode and the random state back.
 
     Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
-    Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it.
+    Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it or was around the model's
+    making: copies stand in for tensors that were made in inference mode, of which autograd keeps none.
     """
-    layers = [layer for layer in model.modules() if layer.training] if isinstance(model, nn.Module) else []
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    layers, homes = (
+        [one for one in modules if one.training],
+        [home for one in modules for home in (one._parameters, one._buffers)],
+    )
+    made = [(home, name, part) for home in homes for name, part in home.items() if part is not None and part.is_inference()]
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
         try:
             for layer in layers:
                 layer.training = False
+            for home, name, part in made:
+                home[name] = part.clone()
             yield
         finally:
             for layer in layers:
                 layer.training = True
+            for home, name, part in made:
+                home[name] = part
 
 
 def check_signs(y, n):

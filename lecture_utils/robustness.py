@@ -65,9 +65,8 @@ def robust_network(X, y, c):
     check_signs(y, len(X))
     _check_c(c)
     if (found := coherence(X)) > c + 100 * torch.finfo(X.dtype).eps:
-        same = (
-            " (a point occurs twice)" if found > 1 - 1e-6 and (X @ X.T / X.shape[1]).fill_diagonal_(0.0).max() > 1 - 1e-6 else ""
-        )
+        twice = found > 1 - 1e-6 and (X @ X.T / X.shape[1]).fill_diagonal_(0.0).max() > 1 - 1e-6
+        same = " (a point occurs twice)" if twice else ""
         raise ValueError(f"c must be at least the coherence of X, {found:.6g}{same}; got {c:g}")
     d = X.shape[1]
     W = 2 * X / (d * (1 - c))
@@ -133,9 +132,7 @@ def first_flip_along_ray(W, b, a, x, y, u):
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
-    ends = torch.cat(
-        [ends, 2 * ends[-1:] + (ends[-1:] == 0)]
-    )  # beyond the last breakpoint f is linear: one more point gives its slope
+    ends = torch.cat([ends, 2 * ends[-1:] + (ends[-1:] == 0)])  # beyond the last f is linear: one more point gives its slope
     terms = z.abs() + ends[:, None] * speed.abs()
     hidden = z + ends[:, None] * speed
     hidden = hidden.where(hidden > 1e-12 * terms, torch.zeros_like(hidden))  # a neuron at its own breakpoint does not fire

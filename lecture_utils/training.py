@@ -113,7 +113,7 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
     """
     lower, upper = (-x).clamp(min=-epsilon), (1 - x).clamp(max=epsilon)
-    delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype)
+    delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     for _ in range(replays):
         delta.requires_grad_()
         loss = _descend(model, optimizer, x + delta, y)
@@ -174,6 +174,8 @@ def fit(
     check_choice("keep", keep, ("last", "best"))
     if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
         raise ValueError("fit needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
+    if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
+        raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")
     if validation is None and (keep == "best" or patience):
         raise ValueError('keep="best" and patience need validation=(x, y), got None')
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
@@ -201,7 +203,8 @@ def fit(
         while len(history.loss) < epochs and not history.stopped:
             epoch, total = len(history.loss), 0.0
             model.train()
-            for index, batch in enumerate(_batches(torch.randperm(len(x), generator=generator), batch_size)):
+            order = torch.randperm(len(x), generator=generator, device=generator.device)
+            for index, batch in enumerate(_batches(order, batch_size)):
                 share = (epoch + index / batches) / epochs
                 images = augment(x[batch], generator) if augment else x[batch]
                 for group in optimizer.param_groups:
@@ -286,7 +289,8 @@ def one_cycle(share):
 
 def hold_out(x, y, share=0.1, generator=None):
     """Return (x, y) to train on and (x, y) for validation: a random share of the samples is held out."""
-    order = torch.randperm(len(x), generator=generator if generator is not None else torch.Generator().manual_seed(0))
+    generator = generator if generator is not None else torch.Generator().manual_seed(0)
+    order = torch.randperm(len(x), generator=generator, device=generator.device)
     held, kept = order[: round(share * len(x))], order[round(share * len(x)) :]
     return (x[kept], y[kept]), (x[held], y[held])
 

@@ -17,7 +17,7 @@ from lecture_utils.minimize import minimize
 # The same examples in every run, and no time limit: a shared machine is slow at times.
 few = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 
-EPSILONS = [0.0, 1e-45, 1e-3, 1 / 255, 8 / 255, 0.1, 0.3, 1 / 3, 0.7, 1.0, 3.0]
+EPSILONS = [0.0, 1e-45, 1e-3, 1 / 255, 8 / 255, 0.1, 0.3, 1 / 3, 0.7, 1.0, 1.9]
 UNBOUNDED = {"low": -math.inf, "high": math.inf}
 
 

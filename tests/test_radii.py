@@ -128,7 +128,7 @@ def measured(solver, W, b, a, x, y, strict=True):
 @pytest.mark.parametrize("kind", ["random", "integers", "through the origin", "mixed scales", "all but parallel", "on an edge"])
 def test_the_exact_radius_is_that_of_brute_force_in_fractions(kind):
     refused = 0
-    for seed in range(12):
+    for seed in range(5):
         W, b, a, x = network(kind, seed)
         y = 1 if a @ np.maximum(W @ x + b, 0) >= 0 else -1
         for strict, (norm, solver) in itertools.product((True, False), SOLVERS.items()):
@@ -142,7 +142,7 @@ def test_the_exact_radius_is_that_of_brute_force_in_fractions(kind):
             assert radius == pytest.approx(wanted, rel=1e-9, abs=0), (seed, strict, norm)
             if 0 < radius < math.inf:
                 assert np.linalg.norm(delta, norm) == pytest.approx(radius, rel=1e-9)
-    assert refused <= (16 if kind == "all but parallel" else 4)  # of 48; also where f touches zero without crossing it
+    assert refused <= (7 if kind == "all but parallel" else 2)  # of 20; also where f touches zero without crossing it
 
 
 @pytest.mark.parametrize("solver", [radii.exact_radius_l2, radii.exact_radius_linf, radii.convex_concave_radius])
