@@ -1,6 +1,8 @@
 """Exercise bernstein.
 
-s2 > 0, c >= 0, k summands, gamma in (0, 1) -> r with P(|S| >= r) <= gamma, a float.
+s2 > 0, c >= 0, k summands, gamma in (0, 1) -> r with P(|S| >= r) <= gamma, a float. The bound is for the sum S, not for the
+mean; for |S|, so both tails; with s2 and c as they are given; the logarithm is the natural one. Probes have k = 1, c = 0,
+gamma near 1 and tiny, s2 on both sides of 1.
 """
 
 import math
@@ -19,12 +21,25 @@ def bernstein(s2, c, k, gamma):
     return math.sqrt(2 * s2 * k * t) + c * t
 
 
-PROBES = ((2.0, 2.0, 1, 0.1), (0.25, 0.5, 10, 0.01), (3.0, 0.3, 100, 0.05))
+PROBES = (
+    (2.0, 2.0, 1, 0.1), (0.25, 0.5, 10, 0.01), (3.0, 0.3, 100, 0.05), (0.5, 0.0, 7, 0.2), (1.5, 4.0, 3, 0.95),
+    (0.01, 1.0, 5, 1e-9),
+)  # fmt: skip
 
 
 def random_bernstein(generator):
     s2, c = (0.2 + 2 * uniform(generator, 2)).tolist()
     return s2, c, int(torch.randint(1, 200, (), generator=generator)), 0.001 + 0.5 * uniform(generator, 1).item()
+
+
+def monotone_in_gamma(answer, s2, c, k, gamma):
+    if not answer(s2, c, k, gamma / 2) > answer(s2, c, k, gamma):
+        return "A smaller γ asks for more certainty: the bound must grow."
+
+
+def linear_in_the_unit(answer, s2, c, k, gamma):
+    if not torch.isclose(answer(9 * s2, 3 * c, k, gamma), 3 * answer(s2, c, k, gamma), rtol=1e-4):
+        return "With all X_j three times as large, s2 is nine times and c three times as large: r must be three times as large."
 
 
 def root_of_the_number(answer, s2, c, k, gamma):
@@ -53,6 +68,51 @@ MISTAKES = (
     Mistake(
         (lambda s2, c, k, g: concentration.bernstein(s2, c, k, g) / k,),
         "This bounds the mean S/k; the sum S is asked for.",
+        example=1,
+    ),
+    Mistake(
+        (lambda s2, c, k, g: 2 * concentration.bernstein(s2, c, k, g, sides=1),),
+        "Two sides do not double the bound r: they double the probability. Put log(2/γ) in the place of log(1/γ).",
+    ),
+    Mistake(
+        (
+            lambda s2, c, k, g: math.sqrt(2 * s2 * k * math.log(2 / g)) + c * math.log(1 / g),
+            lambda s2, c, k, g: math.sqrt(2 * s2 * k * math.log(1 / g)) + c * math.log(2 / g),
+        ),
+        "log(2/γ) stands in one of the two terms only: it takes the place of log(1/γ) in both.",
+    ),
+    Mistake(
+        (lambda s2, c, k, g: math.sqrt(2 * s2 * k * math.log(2 / g)) + c * math.sqrt(math.log(2 / g)),),
+        "The second term has log(2/γ) itself, without a root.",
+    ),
+    Mistake(
+        (lambda s2, c, k, g: math.sqrt(2 * s2 * k * math.log(2 / g) + c * math.log(2 / g)),),
+        "The root covers the first term only; c log(2/γ) is added outside.",
+    ),
+    Mistake(
+        (lambda s2, c, k, g: math.sqrt(2 * s2 * math.log(2 / g)) + c * math.log(2 / g),),
+        "k is missing under the root: the variance of a sum grows with the number of summands.",
+        example=1,
+    ),
+    Mistake(
+        (lambda s2, c, k, g: math.sqrt(2 * s2 * k * math.log(2 / g)) + k * c * math.log(2 / g),),
+        "The linear term does not grow with k: it is c log(2/γ).",
+        example=1,
+    ),
+    Mistake(
+        (lambda s2, c, k, g: k * math.sqrt(2 * s2 * math.log(2 / g)) + c * math.log(2 / g),),
+        "k belongs under the root: independent summands partly cancel.",
+        example=1,
+    ),
+    Mistake(
+        (
+            lambda s2, c, k, g: (
+                math.sqrt(2 * s2 * k * math.log(g / 2))
+                if g > 2
+                else math.sqrt(2 * s2 * k * -math.log(g / 2)) + c * math.log(g / 2)
+            ),
+        ),
+        "The second term has the wrong sign: log(γ/2) is negative, log(2/γ) is meant.",
     ),
 )
 
@@ -63,7 +123,7 @@ EXERCISE = Exercise(
     bernstein,
     PROBES,
     random=random_bernstein,
-    laws=(root_of_the_number,),
+    laws=(root_of_the_number, monotone_in_gamma, linear_in_the_unit),
     hints=(
         "Theorem 2 bounds P(S ≥ r). The same holds for -S. How are two events of probability at most γ/2 each combined?",
         "Take the one-sided bound with γ/2 in the place of γ: its logarithm becomes log(2/γ).",

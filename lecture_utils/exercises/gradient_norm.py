@@ -1,7 +1,10 @@
 """Exercise gradient-norm.
 
-d >= 1 an integer, v1 and e floats -> E |grad f(x)|^2 for every d, a float.
+d >= 1 an integer, v1 and e floats -> E |grad f(x)|^2 for every d, a float: exact, no limit, and whatever k is. d = 1 has only
+the direction of x; large d approaches v1.
 """
+
+import math
 
 import torch
 
@@ -16,7 +19,7 @@ def expected_grad_norm_sq(d, v1, e):
     return v1 * (d - 1) / d + e / d
 
 
-PROBES = ((1, 0.5, 0.25), (3, 0.4644, 0.1078), (10, 0.6, 1.5))
+PROBES = ((1, 0.5, 0.25), (3, 0.4644, 0.1078), (10, 0.6, 1.5), (2, 4.0, 12.0), (50, 0.0, 2.0), (7, 0.3, 0.0))
 
 
 def random_moments(generator):
@@ -26,6 +29,11 @@ def random_moments(generator):
 def between_its_parts(answer, d, v1, e):
     if not torch.isclose(answer(d, v1, v1), torch.tensor(v1, dtype=torch.float64), rtol=1e-4):
         return "When e = v1, as for ReLU, the answer is v1 in every dimension."
+
+
+def only_along_x(answer, d, v1, e):
+    if not torch.isclose(answer(1, v1, e), torch.tensor(e, dtype=torch.float64), rtol=1e-4):
+        return "With d = 1 there is no direction but that of x: the answer is e."
 
 
 MISTAKES = (
@@ -45,7 +53,27 @@ MISTAKES = (
     Mistake(
         (lambda d, v1, e: v1 * (d - 1) + e,),
         "Each entry of w_j has variance 1/d, not 1: your result is d times too large.",
+        example=1,
     ),
+    Mistake(
+        (lambda d, v1, e: v1 / d + e * (d - 1) / d,),
+        "The two parts are swapped: along x is one direction, with e; across x are d - 1, with v1.",
+    ),
+    Mistake(
+        (lambda d, v1, e: v1 * (d - 1) / d + e / d**2,),
+        "The part along x has a factor 1/d too many: the gradient's component along x/√d has mean square e/d.",
+        example=1,
+    ),
+    Mistake((lambda d, v1, e: v1 + (e - v1) / d**2,), "The difference to the limit v1 falls like 1/d, not like 1/d².", example=1),
+    Mistake(
+        (lambda d, v1, e: math.sqrt(v1 * (d - 1) / d + e / d),), "This is a root: the mean of the squared length is asked for."
+    ),
+    Mistake((lambda d, v1, e: v1 * (d - 1) / d - e / d,), "The part along x is a square, too: it is added."),
+    Mistake(
+        (lambda d, v1, e: v1 * (d - 2) / d + e / d,),
+        "Across x there are d - 1 directions; yours are d - 2.",
+    ),
+    Mistake((lambda d, v1, e: v1 * (d - 1) / d + e * v1 / d,), "e is the mean of u² σ'(u)² already: v1 is no factor of it."),
 )
 
 EXERCISE = Exercise(
@@ -55,7 +83,7 @@ EXERCISE = Exercise(
     expected_grad_norm_sq,
     PROBES,
     random=random_moments,
-    laws=(between_its_parts,),
+    laws=(between_its_parts, only_along_x),
     hints=(
         "Split every w_j into its part along x and the rest. Which of the two does σ'(w_j·x) know of?",
         "w_j = (u_j/d) x + w_j', where u_j = w_j·x ~ N(0, 1) and w_j' is Gaussian in d - 1 directions, with variance 1/d in "
