@@ -162,7 +162,11 @@ def _pass(model, x, delta, objective, highest, slope, rows):
     with torch.set_grad_enabled(slope):
         logits = checked_logits(model, x[rows] + here, highest)
         value = objective(logits, rows)
-        if slope:
+        if slope and x.dtype == torch.float16:  # in which small slopes vanish on the way back: they travel with size 1
+            size = torch.autograd.grad(value.sum(), logits, retain_graph=True)[0].abs().amax(1).clamp_min(1e-30).float()
+            (gradient,) = torch.autograd.grad((value / size).sum(), here, materialize_grads=True)
+            gradient = gradient * size.view(-1, *[1] * (x.dim() - 1))
+        elif slope:
             (gradient,) = torch.autograd.grad(value.sum(), here, materialize_grads=True)
     if slope and not math.isfinite(gradient.sum()) and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
@@ -273,11 +277,8 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
         loss, said, gradient = _look(
             model, x[kept], image(delta), lambda f, at: cross_entropy(f, wanted[at]), highest, slope=True
         )
-        return (
-            (c * length + loss).to(c.dtype),
-            gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None],
-            said == wanted,
-        )
+        value, slope = c * length + loss, gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None]
+        return value.to(c.dtype), slope, said == wanted
 
     with evaluation_mode(model, x), torch.no_grad():
         left = torch.arange(len(x), device=x.device)

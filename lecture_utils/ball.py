@@ -71,10 +71,9 @@ def radius_of(epsilon, x, name="epsilon", most=torch.inf):
     exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach()
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
-    if not ((exact >= 0) & (exact < torch.inf)).all():
-        raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}")
-    if (exact >= most).any():
-        raise ValueError(f"{name} must be in units of pixels, less than {most:g}, got {epsilon} (levels of 255: divide by 255)")
+    if not ((exact >= 0) & (exact < most)).all():
+        below = f" (below {most:g}; levels of 255: divide by 255)" if most < torch.inf else ""
+        raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}{below}")
     rounded = exact.to(x.dtype)
     rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded)
     if ((rounded == 0) & (exact > 0)).any():

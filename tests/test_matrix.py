@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -96,6 +97,14 @@ def test_any_type_any_default_type_any_default_device(name, dtype):
 def test_logits_of_any_type(name, dtype, answer):
     (x, y), model = problem(dtype), Brightness(dtype).eval()
     assert_sound(name, solve(name, lambda x: model(x).to(answer), x, y), model, x, y, 0.75)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "l2", "strongest", "lbfgs"])
+def test_a_confident_network_in_float16_does_not_blind_an_attack(name):
+    (x, y), model = problem(HALF), Brightness(HALF).eval()
+    confident = lambda x: 20 * model(x).float()  # noqa: E731 - the probability of the other class is below 1e-9: no float16
+    with warnings.catch_warnings(action="error"):
+        assert_sound(name, solve(name, confident, x, y), model, x, y)
 
 
 @every_attack
