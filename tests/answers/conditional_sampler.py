@@ -52,4 +52,4 @@ def shared_H(k, d, dsigma, n, generator):
 
 RIGHT = [numpy, a_list_of_float32, rows_of_normals]
 
-WRONG = [(naive, "d = 20000"), (shared_H, "variance of H")]
+WRONG = [(naive, "d = 100000"), (shared_H, "variance of H")]
