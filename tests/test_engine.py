@@ -217,6 +217,16 @@ def takes_all(logits, y):
         kept.append(torch.ones(10_000_000))
 
 
+def leaves_much_behind(logits, y):
+    if not hasattr(torch, "left_behind"):
+        torch.left_behind = torch.empty(70_000_000)
+    return right(logits, y)
+
+
+def needs_much(logits, y):
+    return right(logits, y) + 0 * torch.empty(70_000_000)[0].nan_to_num()
+
+
 def lists_all(logits, y):
     return list(range(10**9))
 
@@ -233,6 +243,14 @@ def test_an_answer_that_breaks_its_process_is_an_error(answer):
 def test_memory_is_limited(answer):
     feedback = check(answer)
     assert feedback.status == "error" and "memory" in feedback.message.lower()
+
+
+@needs_linux
+def test_an_answer_has_the_same_memory_whatever_came_before_it():
+    runner.exchange()
+    assert check(leaves_much_behind).passed
+    assert check(needs_much).passed
+    runner.exchange()
 
 
 def test_an_answer_that_exits_in_the_kernel_is_an_error():

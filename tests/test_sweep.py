@@ -94,7 +94,7 @@ def scheduler(tmp_path_factory):
 def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(source, scheduler):
     given = ("--param", "seed=0:5", "--param", "seconds=1.0", "--scheduler", scheduler)
     process = subprocess.Popen(command(source, *given), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait(lambda: len(starts(source)) >= 3 and kept(source))
+    wait(lambda: len(starts(source)) >= 3 and len(kept(source)) >= len(starts(source)) - 2)  # no result is on its way
     victim = starts(source)[-1][1]
     assert len({worker for _, worker in starts(source)}) == 2
     kernels = psutil.Process(victim).children(recursive=True)

@@ -335,6 +335,7 @@ def serve(connection, trace):
             if what == "answer":
                 code, seen = payload
                 _look_like(seen)
+                _limit_memory()
                 answer = pickle.loads(code)
             elif what == "call":
                 reply = _called(answer, *payload)
@@ -409,7 +410,6 @@ def _settle_in(trace):
         import faulthandler
 
         faulthandler.register(signal.SIGUSR1, file=open(trace, "w"), all_threads=False)
-    _limit_memory()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
@@ -420,7 +420,7 @@ def _end_with(parent):
 
 
 def _limit_memory():
-    """Let the process take so much more memory than it has, where the system can say how much and hold it to it."""
+    """Let the next answer take so much more memory than the process has, where the system can say how much and hold it to it."""
     try:
         import resource
 
@@ -428,7 +428,7 @@ def _limit_memory():
             data = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData"))
         most = resource.getrlimit(resource.RLIMIT_DATA)[1]
         limit = data + MEMORY if most == resource.RLIM_INFINITY else min(most, data + MEMORY)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))  # above it only the soft one: the next answer has as much
     except (ImportError, OSError, ValueError):
         pass
 
