@@ -8,11 +8,8 @@ lead to; without it, the git remote does. Every file holds all that it shows, an
 """
 
 import argparse
-import base64
 import html
 import importlib.util
-import io
-import json
 import os
 import re
 import shutil
@@ -25,14 +22,13 @@ from urllib.parse import unquote
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import execute
+import explorers
 import links as addresses
 from lecture_utils import networks
 from lecture_utils.exercises import exercise
-from lecture_utils.explore import frames_name
 from mathml import font, lines, mathml
 
 ROOT = execute.ROOT
@@ -153,7 +149,7 @@ def _render_code(section, cell, folder):
     tags = cell.metadata.get("tags", [])
     numbers = EXERCISE.findall(cell.source)
     outputs = [] if numbers else cell.outputs  # what the check of a stub says helps nobody here
-    shown = [output(one, section, folder) for one in outputs]
+    shown = [explorers.output(one, section, folder) for one in outputs]
     cell.metadata.html = "\n".join(shown)
     cell.metadata.pictured = "<figure" in cell.metadata.html
     cell.metadata.help = "".join(map(help_with, numbers))
@@ -161,52 +157,6 @@ def _render_code(section, cell, folder):
         printed = "".join(one.get("text") or one.data.get("text/plain", "") for one in cell.outputs)
         slide = section.slides[-1] if section.slides else section.headings[0]
         section.results.append((slide, cell.id, printed.strip()))
-
-
-def output(one, section, folder):
-    """Return one output of a cell as HTML."""
-    if one.output_type == "stream":
-        return f'<pre class="printed">{html.escape(one.text)}</pre>'
-    if "image/png" in one.data:
-        png, alt = base64.b64decode(one.data["image/png"]), one.data["text/plain"]
-        frames = folder / frames_name(png, alt)
-        if not frames.exists():
-            return f'<figure class="still">{picture(png, alt)}</figure>'
-        section.frames[frames.stem] = embedded(frames.read_text(encoding="utf-8"))
-        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
-    return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
-
-
-def embedded(text):
-    """Return JSON as it may stand in a script element: there "</script" ends it, and "<!--" begins what may never end."""
-    return text.replace("<", "\\u003c")
-
-
-def picture(png, alt):
-    """Return a picture as HTML, as WebP where that is smaller; no pixel changes."""
-    image, buffer = Image.open(io.BytesIO(png)), io.BytesIO()
-    image.convert("RGB").save(buffer, "WEBP", lossless=True, method=4)
-    kind, content = min(("png", png), ("webp", buffer.getvalue()), key=lambda pair: len(pair[1]))
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    size = f'width="{image.width}" height="{image.height}"'
-    ratio = f"--ratio: {image.width / image.height:.3f}"
-    return f'<div class="picture" style="{ratio}"><img src="{source}" {size} alt="{html.escape(alt)}"></div>'
-
-
-def explorer(name, sliders, png, alt):
-    """Return sliders over frames as HTML; explorer.js moves them."""
-    controls = []
-    for number, slider in enumerate(sliders):
-        texts, start, own = slider["texts"], slider["start"], f"{name}-{number}"
-        value = html.escape(texts[start])
-        controls.append(
-            f'<div class="control"><label for="{own}">{html.escape(slider["label"])}</label>'
-            f'<input type="range" id="{own}" min="0" max="{len(texts) - 1}" value="{start}" aria-valuetext="{value}">'
-            f'<output for="{own}">{value}</output></div>'
-        )
-    caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
-    inside = f'<div class="sliders">{"".join(controls)}</div>{picture(png, alt)}{caption}'
-    return f'<figure class="explorer" id="{name}">{inside}</figure>'
 
 
 def help_with(number):

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 import execute
-import export
+import explorers
 import frames
 from conftest import ROOT
 from lecture_utils import data, explore, import_torchvision, networks, plots
@@ -552,7 +552,7 @@ def test_an_explorer_without_sliders_is_a_still_picture_in_an_export(tmp_path, m
 
 def test_what_stands_in_a_script_element_ends_it_nowhere():
     text = json.dumps({"alt": "a <b> & </script> <!-- <script> ]]>"})
-    assert json.loads(export.embedded(text)) == json.loads(text) and "<" not in export.embedded(text)
+    assert json.loads(explorers.embedded(text)) == json.loads(text) and "<" not in explorers.embedded(text)
 
 
 def test_networks_and_images_fit_each_other_whatever_the_defaults_are():

@@ -1,0 +1,56 @@
+"""An output of a cell as HTML: what is printed, a picture, or sliders over frames, which explorer.js moves."""
+
+import base64
+import html
+import io
+import json
+
+from PIL import Image
+
+from lecture_utils.explore import frames_name
+
+
+def output(one, section, folder):
+    """Return one output of a cell as HTML."""
+    if one.output_type == "stream":
+        return f'<pre class="printed">{html.escape(one.text)}</pre>'
+    if "image/png" in one.data:
+        png, alt = base64.b64decode(one.data["image/png"]), one.data["text/plain"]
+        frames = folder / frames_name(png, alt)
+        if not frames.exists():
+            return f'<figure class="still">{picture(png, alt)}</figure>'
+        section.frames[frames.stem] = embedded(frames.read_text(encoding="utf-8"))
+        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
+    return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
+
+
+def embedded(text):
+    """Return JSON as it may stand in a script element: there "</script" ends it, and "<!--" begins what may never end."""
+    return text.replace("<", "\\u003c")
+
+
+def picture(png, alt):
+    """Return a picture as HTML, as WebP where that is smaller; no pixel changes."""
+    image, buffer = Image.open(io.BytesIO(png)), io.BytesIO()
+    image.convert("RGB").save(buffer, "WEBP", lossless=True, method=4)
+    kind, content = min(("png", png), ("webp", buffer.getvalue()), key=lambda pair: len(pair[1]))
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    size = f'width="{image.width}" height="{image.height}"'
+    ratio = f"--ratio: {image.width / image.height:.3f}"
+    return f'<div class="picture" style="{ratio}"><img src="{source}" {size} alt="{html.escape(alt)}"></div>'
+
+
+def explorer(name, sliders, png, alt):
+    """Return sliders over frames as HTML; explorer.js moves them."""
+    controls = []
+    for number, slider in enumerate(sliders):
+        texts, start, own = slider["texts"], slider["start"], f"{name}-{number}"
+        value = html.escape(texts[start])
+        controls.append(
+            f'<div class="control"><label for="{own}">{html.escape(slider["label"])}</label>'
+            f'<input type="range" id="{own}" min="0" max="{len(texts) - 1}" value="{start}" aria-valuetext="{value}">'
+            f'<output for="{own}">{value}</output></div>'
+        )
+    caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
+    inside = f'<div class="sliders">{"".join(controls)}</div>{picture(png, alt)}{caption}'
+    return f'<figure class="explorer" id="{name}">{inside}</figure>'
