@@ -23,6 +23,7 @@ import torch
 
 import execute
 import explorers
+import export
 import frames
 from conftest import ROOT
 from lecture_utils import data, explore, import_torchvision, networks, plots
