@@ -18,12 +18,13 @@ lab: .venv/ready ## set up, open JupyterLab on the notebooks
 run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, checks), export the site and the slides
 	$(PY) scripts/execute.py --frames
 	$(PY) scripts/export.py
+	$(PY) scripts/talk.py
 
 site: .venv/ready $(EXECUTED) ## export build/site: an index and a page a notebook, whose sliders need no kernel and no network
-	$(PY) scripts/export.py site
+	$(PY) scripts/export.py
 
 slides: .venv/ready $(EXECUTED) ## export build/slides: a deck a notebook, with the same sliders
-	$(PY) scripts/export.py slides
+	$(PY) scripts/talk.py
 
 build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_utils/exercises/*.py data/*.safetensors) | .venv/ready
 	$(PY) scripts/execute.py --frames $<

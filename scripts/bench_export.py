@@ -41,7 +41,8 @@ def export(target, moves=60):
     if missing:
         subprocess.run([sys.executable, "scripts/execute.py", "--frames", *missing], cwd=ROOT, check=True)
     start = time.perf_counter()
-    subprocess.run([sys.executable, "scripts/export.py"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    for script in ("export", "talk"):
+        subprocess.run([sys.executable, f"scripts/{script}.py"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     rows, targets = {}, [target("seconds of the export, all notebooks", seconds, 180)]
     with sync_playwright() as playwright:

@@ -1,15 +1,14 @@
-"""Export executed notebooks: pages and slides whose sliders work from disk, without a kernel or a network.
+"""Export executed notebooks: pages whose sliders work from disk, without a kernel or a network.
 
-    python scripts/export.py [site] [slides] [--executed DIR] [--output DIR]
+    python scripts/export.py [--executed DIR] [--output DIR]
 
-Reads what ``execute.py --frames`` wrote to build/executed/; writes build/site/ (an index, a page a notebook) and
-build/slides/ (a deck a notebook). LECTURE_REPOSITORY=OWNER/NAME names the repository that Binder and the links
+Reads what ``execute.py --frames`` wrote to build/executed/; writes build/site/ (an index, a page a notebook); talk.py
+writes the slides. LECTURE_REPOSITORY=OWNER/NAME names the repository that Binder and the links
 lead to; without it, the git remote does. Every file holds all that it shows, and asks for nothing.
 """
 
 import argparse
 import html
-import importlib.util
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
@@ -33,7 +32,6 @@ from mathml import font, lines, mathml
 
 ROOT = execute.ROOT
 TEMPLATES = Path(__file__).parent / "templates"
-REVEAL = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
 EXERCISE = re.compile(r'^exercise\("([\w.-]+)"\)\.check\(', flags=re.MULTILINE)
 TAGS = re.compile(r"<[^>]*>")
 NOTEBOOK_LINK = re.compile(r"(?:(\w+)\.ipynb)?(?:#(.*))?")
@@ -171,24 +169,8 @@ def help_with(number):
     )
 
 
-def kind(cell):
-    return cell.metadata.get("slideshow", {}).get("slide_type")
-
-
-def notes(cells, first):
-    """Return what a speaker wants to know at a slide: its notes, what the deck leaves out, the cells in the notebook."""
-    told = []
-    for cell in cells:
-        if kind(cell) == "notes" or (kind(cell) == "skip" and cell.cell_type == "markdown" and "<h" not in cell.metadata.html):
-            told.append(cell.metadata.html)
-        labels = re.findall(r"<label[^>]*>(.*?)</label>", cell.metadata.html)
-        if labels:
-            told.append(f"<p>Sliders here: {', '.join(labels)}. Tab reaches them, Escape leaves them.</p>")
-    return "\n".join([*told, f"<p>Cells {first} to {first + len(cells) - 1} of the notebook.</p>"])
-
-
 class Template:
-    """What the two exporters share: our templates."""
+    """What pages and slides share: our templates."""
 
     def __init__(self, **options):
         super().__init__(template_name="lecture", extra_template_basedirs=[str(TEMPLATES)], **options)
@@ -196,10 +178,6 @@ class Template:
 
 class Page(Template, HTMLExporter):
     """A notebook as one page."""
-
-
-class Deck(Template, SlidesExporter):
-    """A notebook as slides, by its slideshow metadata."""
 
 
 def ours(*names):
@@ -239,31 +217,6 @@ def contents(section):
         elif found:
             found[-1][1].append(one)
     return found
-
-
-def deck(section):
-    """Return the slides of a section as HTML."""
-    notebook = section.notebook.copy()
-    starts = [i for i, cell in enumerate(notebook.cells) if kind(cell) in ("slide", "subslide")]
-    places = {one.cell: one.place for one in section.slides}
-    for first, last in zip(starts, [*starts[1:], len(notebook.cells)], strict=True):
-        cell = notebook.cells[first]
-        cell.metadata.notes = notes(notebook.cells[first:last], first + 1)
-        if kind(cell) == "slide":
-            cell.metadata.slide_id = places.get(cell.id)
-    reveal = (REVEAL / "dist" / "reveal.css").read_text(encoding="utf-8")
-    scripts = [(REVEAL / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")]
-    resources = {
-        "section": section, "css": reveal + styles("base.css", "deck.css", text=all_html(section)),
-        "scripts": [re.sub(r"(?i)<(/script|!--)", r"<\\\1", one) for one in (*scripts, ours("explorer.js"), ours("deck.js"))],
-    }  # fmt: skip
-    text = Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
-    text = re.sub(r'href="(\w+\.html#)', r'href="../site/\1', text)
-    kinds = {cell.id: kind(cell) for cell in notebook.cells}
-    for one in section.headings:
-        if kinds[one.cell] in ("skip", "notes"):  # what the deck leaves out stands on the page
-            text = text.replace(f'href="#{one.id}"', f'href="../site/{section.name}.html#{one.id}"')
-    return text
 
 
 def link(target, text):
@@ -314,32 +267,32 @@ def write(path, text):
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="site, slides; both without an argument")
+def read_all(description):
+    """Read the command line of a script that exports; return the Sections it names and the folder to write to."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executed", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     parser.add_argument("--output", type=Path, default=ROOT / "build", metavar="DIR")
     given = parser.parse_args()
-    if unknown := set(given.parts) - {"site", "slides"}:
-        parser.error(f"the parts are site and slides, got {', '.join(sorted(unknown))}")
-    paths = [given.executed / one.name for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
+    try:
+        return [read(given.executed / one.name) for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))], given.output
+    except (execute.NotebookError, OSError) as error:
+        sys.exit(str(error))
+
+
+def main():
+    sections, output = read_all(__doc__)
     try:
         place = repository()
-        sections = [read(path) for path in paths]
         networks.manifest()
     except (execute.NotebookError, OSError) as error:
         sys.exit(str(error))
-    for section in sections:
+    folder = output / "site"
+    shutil.rmtree(folder, ignore_errors=True)
+    for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
         section.links = links(section.name, place)
-    for part in given.parts or ["site", "slides"]:
-        shutil.rmtree(given.output / part, ignore_errors=True)
-        for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
-            target = given.output / part / f"{section.name}.html"
-            write(target, page(section, before, after) if part == "site" else deck(section))
-        if part == "site":
-            write(given.output / part / "index.html", index(sections, place))
-            for section in sections:
-                shutil.copy(execute.NOTEBOOKS / f"{section.name}.ipynb", given.output / part)
+        write(folder / f"{section.name}.html", page(section, before, after))
+        shutil.copy(execute.NOTEBOOKS / f"{section.name}.ipynb", folder)
+    write(folder / "index.html", index(sections, place))
 
 
 if __name__ == "__main__":

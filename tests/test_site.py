@@ -110,8 +110,9 @@ def built(runs, tmp_path_factory):
     for path in NOTEBOOKS:
         status, printed, output = runs[path, "plain"].result()
         assert status == 0, printed
-    status, printed = conftest.run(["scripts/export.py", "--executed", output.parent, "--output", folder])
-    assert status == 0, printed
+    for script in ("export", "talk"):
+        status, printed = conftest.run([f"scripts/{script}.py", "--executed", output.parent, "--output", folder])
+        assert status == 0, printed
     return folder
 
 
