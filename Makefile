@@ -55,7 +55,7 @@ clean: ## delete build/ and all caches (.venv stays)
 	|| { command -v $(PYTHON) >/dev/null || echo 'Python 3.11, 3.12 or 3.13 is needed, there is no $(PYTHON). Another one: make PYTHON=python3.12 ...'; exit 1; } >&2
 	@echo "Setting up .venv: downloads about 1 GB the first time, a few minutes."
 	$(PYTHON) -m venv --clear .venv
-	$(PIP) '.[site]'
+	$(PIP) '.[lab,site]'
 	@touch $@
 
 .venv/ready-test: .venv/ready

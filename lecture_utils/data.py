@@ -28,7 +28,8 @@ from filelock import FileLock
 from . import import_torchvision
 from .checks import check_count
 
-FOLDER = Path(__file__).resolve().parent.parent / "data"
+SHIPPED = Path(__file__).resolve().with_name("shipped")  # of a wheel; in a checkout it is data/
+FOLDER = SHIPPED if SHIPPED.exists() else SHIPPED.parent.parent / "data"
 CLASSES = {
     **dict.fromkeys(("digits", "mnist"), list("0123456789")),
     "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],

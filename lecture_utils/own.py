@@ -8,18 +8,26 @@ Nothing that the reader gives is written to disk.
 
 import asyncio
 import html
+import sys
 
 import ipywidgets as widgets
 import numpy as np
 import torch
-from ipycanvas import Canvas, hold_canvas
 from PIL import Image, ImageDraw
 
 from .data import read_image
 from .explore import Input
 
+try:
+    from ipycanvas import Canvas, hold_canvas
+except ImportError:
+    Canvas = None  # the pad says so
+if "google.colab" in sys.modules:  # Colab shows a canvas only if it is asked to
+    sys.modules["google.colab"].output.enable_custom_widget_manager()
 SIDE, PEN = 280, 22  # of the pad and its pen, in pixels; a digit that fills the pad gets strokes as thick as MNIST's
 SEVEN = [[(80, 70), (200, 70), (125, 225)], [(105, 150), (190, 150)]]
+TEXT = "Draw a digit on the black square, with the mouse or a finger. Escape clears it, and so does this button:"
+MISSING = "Drawing needs the package ipycanvas, which is not installed here. The digit is an example."
 PAUSE = 0.03  # seconds from a stroke to the new picture: the strokes in between are drawn, and cost one picture
 
 
@@ -55,14 +63,17 @@ class Pad(Input):
     """A black square to draw a digit on, in white, with mouse or finger. Escape and a button clear it.
 
     strokes: what stands on it at first, lists of points (x, y) on a square of side 280; the first own stroke clears it.
+    Where ipycanvas is missing they stay, and the pad says why.
     """
 
     def __init__(self, strokes=SEVEN):
         self.strokes, self.fresh, self._down, self._waiting = strokes, True, False, False
+        if Canvas is None:
+            super().__init__(digit(strokes), widgets.HTML(MISSING))
+            return
         self.canvas = Canvas(width=SIDE, height=SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px", "flex": "none"})
         self.button = widgets.Button(description="Clear")
-        text = "Draw a digit on the black square, with the mouse or a finger. Escape clears it, and so does this button:"
-        said = widgets.HTML(f'<p style="line-height: 1.5; margin: 0">{text}</p>')
+        said = widgets.HTML(f'<p style="line-height: 1.5; margin: 0">{TEXT}</p>')
         super().__init__(digit(strokes), widgets.VBox([self.canvas, said, self.button], layout={"width": f"{SIDE + 20}px"}))
         self.canvas.on_client_ready(self._redraw)
         self.canvas.on_mouse_down(self.press)

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -192,3 +194,25 @@ def test_an_explorer_draws_the_readers_picture_and_stores_ours():
 def test_a_control_that_is_neither_slider_nor_input_is_refused():
     with pytest.raises(TypeError, match=r"epsilon must be made by slider\(values, default\), got list"):
         explore(lambda epsilon: None, epsilon=[0.1, 0.2])
+
+
+# ---- other front ends ---------------------------------------------------------------------------------
+
+
+def test_without_ipycanvas_the_pad_says_so_and_its_digit_stands_in(monkeypatch):
+    monkeypatch.setattr(own, "Canvas", None)
+    seen = []
+    panel = plots.Images(columns=1, rows=1)
+    made = explore(lambda digit: seen.append(digit) or panel.update([digit], ["a digit"], "a digit"), digit=own.Pad())
+    assert torch.equal(seen[0], own.digit(own.SEVEN)) and "ipycanvas" in made.inputs["digit"].widget.value
+
+
+@pytest.mark.parametrize("setting", ["ipycanvas", "colab"])
+def test_it_is_imported_without_ipycanvas_and_asks_colab_to_show_widgets(setting):
+    prepare = {
+        "ipycanvas": "sys.modules['ipycanvas'] = None; asked = lambda: own.Canvas is None",
+        "colab": "colab = sys.modules['google.colab'] = unittest.mock.Mock(); "
+        "asked = lambda: colab.output.enable_custom_widget_manager.called",
+    }[setting]
+    code = f"import sys, unittest.mock; {prepare}; from lecture_utils import own; assert asked()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

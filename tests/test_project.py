@@ -33,11 +33,14 @@ BASE = requirements(PROJECT["dependencies"])
 PINS = requirements(line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
 
 
+LAB = requirements(PROJECT["optional-dependencies"]["lab"])
+
+
 def test_conda_installs_what_pip_installs():
     *lines, by_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     assert "python=3.11" in lines  # the only form that repo2docker reads
     conda = requirements([line for line in lines if line != "python=3.11"] + by_pip["pip"])
-    assert {name: range_ for name, range_ in conda.items() if name not in ("pip", "setuptools")} == BASE
+    assert {name: range_ for name, range_ in conda.items() if name not in ("pip", "setuptools")} == BASE | LAB
 
 
 def test_every_dependency_is_pinned_inside_its_range():
