@@ -8,7 +8,8 @@ import math
 import torch
 
 from .. import concentration
-from .engine import Exercise, Mistake
+from .compare import agree, comparable
+from .engine import Exercise, Mistake, WrongResult
 from .inputs import of_numbers, uniform
 
 REFERENCE = concentration.gaussian_moments
@@ -28,6 +29,21 @@ def pair(sigma, derivative, name):
 
 
 PROBES = tuple(pair(*concentration.ACTIVATIONS[name][:2], name) for name in ("tanh", "softplus", "SiLU"))
+
+
+def repeatable(answer, sigma, derivative):
+    """Return the answer's result; one that is random to the fourth digit is a simulation that is too small."""
+    first, second = answer.many(2, sigma, derivative)
+    try:
+        same = agree(comparable(first, 2), comparable(second, 2), ())
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return first  # no numbers: said elsewhere
+    if not same:
+        raise WrongResult(
+            "Two calls with the same σ give two results. A mean over N random samples is off by about 1/√N, and four digits are "
+            "asked for: replace the samples by a fine grid, weighted with the normal density."
+        )
+    return first
 
 
 def random_activation(generator):
@@ -72,7 +88,10 @@ MISTAKES = (
         (lambda s, ds: (mean(s) ** 2, mean(ds) ** 2),),
         "Square first, then take the mean: E σ(X)² is not (E σ(X))².",
     ),
-    Mistake((lambda s, ds: (mean(s), mean(ds)),), "Nothing is squared yet: v0 is the mean of σ(X)², v1 that of σ'(X)²."),
+    Mistake(
+        (lambda s, ds: (mean(s), mean(ds)), lambda s, ds: tuple(mean(lambda x, f=f: f(x).abs()) for f in (s, ds))),
+        "Nothing is squared yet: v0 is the mean of σ(X)², v1 that of σ'(X)².",
+    ),
     Mistake((lambda s, ds: (mean(lambda x: s(x) ** 2), mean(ds)),), "v0 is right; in v1 the derivative has to be squared too."),
     Mistake((lambda s, ds: (mean(lambda x: ds(x) ** 2), mean(lambda x: s(x) ** 2)),), "v0 and v1 have changed places."),
 )
@@ -84,6 +103,7 @@ EXERCISE = Exercise(
     gaussian_moments,
     PROBES,
     random=random_activation,
+    run=repeatable,
     laws=(scales,),
     parts=("v0", "v1"),
     hints=(

@@ -139,6 +139,10 @@ MISTAKES = (
         "W has the right variance but is not Gaussian: use torch.randn.",
     ),
     Mistake(
+        (wrong_network(draw=lambda g, k, d: normal(g, 1, d).expand(k, d)),),
+        "All neurons have the same weights, so f is one neuron many times: draw k rows, torch.randn(k, d, ...).",
+    ),
+    Mistake(
         (lambda k, d, sigma, generator: network(k, d, sigma, torch.Generator().manual_seed(5)),),
         "Every call gives the same network: draw from the generator that is passed in, and make no new one.",
     ),

@@ -50,6 +50,29 @@ def shared_H(k, d, dsigma, n, generator):
     return a, u, t, (c * t).sum(1) / math.sqrt(k)
 
 
+def a_column(k, d, dsigma, n, generator):
+    a, u, t, g2 = numpy(k, d, dsigma, n, generator)
+    return a, u, t, g2[:, None]
+
+
+def one_noise_for_all(k, d, dsigma, n, generator):
+    a, u, _, _ = map(torch.as_tensor, numpy(k, d, dsigma, n, generator))
+    c, H = a * dsigma(u), torch.as_tensor(stats.chi2(d - 1).rvs((n, 1), random_state=3)) / d
+    hat, xi = c / c.norm(dim=1)[:, None], torch.randn(1, k, generator=generator).double()
+    t = u * ((c * u).sum(1) / d / k**0.5)[:, None] + (c.norm(dim=1) / k**0.5)[:, None] * (hat * H + (H / d).sqrt() * xi)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+def no_speeds(k, d, dsigma, n, generator):
+    return numpy(k, d, dsigma, n, generator)[:3]
+
+
 RIGHT = [numpy, a_list_of_float32, rows_of_normals]
 
-WRONG = [(naive, "d = 100000"), (shared_H, "variance of H")]
+WRONG = [
+    (naive, "d = 100000"),
+    (shared_H, "variance of H"),
+    (a_column, "g2 must have shape"),
+    (one_noise_for_all, "wanted"),
+    (no_speeds, "the tuple"),
+]

@@ -44,6 +44,53 @@ def simulated(sigma, dsigma):
     return sigma(x).square().mean(), dsigma(x).square().mean()
 
 
-RIGHT = [hermite, scipy, quantiles, trapezoid]
+def simulated_with_numpy(sigma, dsigma):
+    x = torch.from_numpy(np.random.default_rng().normal(size=1_000_000))
+    return [(sigma(x) ** 2).mean().item(), (dsigma(x) ** 2).mean().item()]
 
-WRONG = [(swapped, "changed places"), (simulated, "wanted"), (never_squared, "")]
+
+def simulated_always_alike(sigma, dsigma):
+    x = torch.randn(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return sigma(x).square().mean(), dsigma(x).square().mean()
+
+
+def antithetic_quantiles(sigma, dsigma):
+    x = torch.special.ndtri((torch.arange(500_000, dtype=torch.float64) + 0.5) / 1_000_000)
+    return [((f(x) ** 2 + f(-x) ** 2) / 2).mean() for f in (sigma, dsigma)]
+
+
+def laplace_density(sigma, dsigma):
+    x = torch.linspace(-30, 30, 60_001, dtype=torch.float64)
+    p = (-x.abs()).exp() / 2 * 0.001
+    return (sigma(x) ** 2 * p).sum(), (dsigma(x) ** 2 * p).sum()
+
+
+def no_step(sigma, dsigma):
+    x = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    p = (-x * x / 2).exp() / math.sqrt(2 * math.pi)
+    return (sigma(x) ** 2 * p).sum(), (dsigma(x) ** 2 * p).sum()
+
+
+def half_the_line(sigma, dsigma):
+    x = torch.linspace(0, 10, 10_001, dtype=torch.float64)
+    p = (-x * x / 2).exp() / math.sqrt(2 * math.pi) * 0.001
+    return (sigma(x) ** 2 * p).sum(), (dsigma(x) ** 2 * p).sum()
+
+
+def one_number(sigma, dsigma):
+    return hermite(sigma, dsigma)[0]
+
+
+RIGHT = [hermite, scipy, quantiles, antithetic_quantiles, trapezoid]
+
+WRONG = [
+    (swapped, "changed places"),
+    (simulated, "Two calls"),
+    (simulated_with_numpy, "Two calls"),
+    (simulated_always_alike, "wanted"),
+    (never_squared, "Nothing is squared"),
+    (laplace_density, "wanted"),
+    (no_step, "wanted"),
+    (half_the_line, "wanted"),
+    (one_number, "Expected a tuple of 2"),
+]

@@ -59,6 +59,27 @@ def one_row(k, d, sigma, generator):
     return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
 
 
+def unnormalised(k, d, sigma, generator):
+    x = torch.randn(d, generator=generator)
+    W = torch.randn(k, d, generator=generator) / d**0.5
+    a = torch.randint(0, 2, (k,), generator=generator) * 2 - 1
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def f_without_activation(k, d, sigma, generator):
+    x, W, a, _ = map(torch.as_tensor, numpy(k, d, sigma, generator))
+    return x, W, a, a.double() @ W @ x / k**0.5
+
+
+def transposed(k, d, sigma, generator):
+    x, W, a, f = loops(k, d, sigma, generator)
+    return x, W.T, a, f
+
+
+def three_parts(k, d, sigma, generator):
+    return loops(k, d, sigma, generator)[1:]
+
+
 RIGHT = [loops, a_list, numpy, signs_of_normals]
 
 WRONG = [
@@ -71,5 +92,9 @@ WRONG = [
         named("uniform", lambda a, W, u: torch.sin(100 * u) * 0 + 2 * torch.special.ndtr(W[:, 0] * W.shape[1] ** 0.5) - 1),
         "interval",
     ),
-    (one_row, "one row of W"),
+    (one_row, "the same weights"),
+    (unnormalised, "only on average"),
+    (f_without_activation, "activation is missing"),
+    (transposed, "W must have shape"),
+    (three_parts, "Expected the tuple"),
 ]
