@@ -134,9 +134,9 @@ class Explorer:
         return self
 
     def frame(self, **values):
-        """Return picture (PNG bytes) and alternative text at some position; controls not named stand at their default."""
+        """Return picture (a file's bytes) and alternative text at some position; controls not named stand at their default."""
         panel = self.panel(**values)
-        return panel.png(), panel.alt
+        return panel.file(), panel.alt
 
     def panel(self, **values):
         """Return the panel drawn at some position, whatever the reader gave; controls not named stand at their default."""
@@ -144,7 +144,7 @@ class Explorer:
 
     def _show(self):
         panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
-        self._picture.value = image_tag(panel.png(effort=1), panel.alt, onload=NAMED)
+        self._picture.value = image_tag(panel.file(effort=1), panel.alt, onload=NAMED)
         self._drawn = {name: one.index for name, one in self.sliders.items()}
         return panel
 
@@ -175,6 +175,6 @@ def label(name, control):
     return control.label or LABELS.get(name, name)
 
 
-def frames_name(png, alt):
+def frames_name(content, alt):
     """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
-    return hashlib.sha256(png + alt.encode()).hexdigest()[:16] + ".json"
+    return hashlib.sha256(content + alt.encode()).hexdigest()[:16] + ".json"

@@ -2,7 +2,7 @@
 
 A panel is a figure with moving parts. Its constructor draws what stays (axes, labels, legend); ``update``
 changes the moving parts and returns the panel, so that ``draw(epsilon)`` of an explorer is one call. A panel
-displays itself in a notebook as a picture with an alternative text; ``png()`` gives the picture's bytes.
+displays itself in a notebook as a picture with an alternative text; ``file()`` gives the picture's bytes.
 Redrawing costs the moving parts only: what stays is kept as a bitmap.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines differ in style as well.
@@ -29,6 +29,7 @@ STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
 CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
+QUALITY = 80  # of a JPEG or WebP file, of 100
 # What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
 LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
 RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}
@@ -48,6 +49,8 @@ class Panel:
 
     widths: relative widths of its axes. size: inches, at 100 dots each. rows: rows of axes, one below the other.
     """
+
+    photographs = False
 
     @styled
     def __init__(self, widths=(1,), size=(9, 4.2), rows=1):
@@ -76,28 +79,36 @@ class Panel:
         red, green, blue, _ = Image.fromarray(np.asarray(canvas.buffer_rgba())).split()
         return red if red == green == blue else Image.merge("RGB", (red, green, blue))  # grey is quicker to pack and to send
 
-    def png(self, effort=9):
-        """Return the picture as the bytes of a PNG file. effort: of the compression, 1 (fast) to 9 (small)."""
+    def file(self, effort=9):
+        """Return the picture as the bytes of a file, JPEG of photographs, else PNG. effort: for it, 1 (fast) to 9 (small)."""
         buffer, image = io.BytesIO(), self.image()
+        if self.photographs:
+            image.save(buffer, format="JPEG", quality=QUALITY, optimize=effort > 1)
+            return buffer.getvalue()
         if effort > 1 and image.mode == "RGB" and (colours := image.getcolors(256)):
             image = image.convert("P", palette=Image.Palette.ADAPTIVE, colors=len(colours))  # loses nothing
         image.save(buffer, format="PNG", compress_level=effort)
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return picture(self.png(), self.alt)
+        return picture(self.file(), self.alt)
 
 
-def picture(png, alt):
-    """Return what a notebook displays for a picture: the PNG, an image with alternative text, the text alone."""
+def picture(content, alt):
+    """Return what a notebook displays for a picture: the file, an image with alternative text, the text alone."""
     if not alt:
         raise ValueError("alt must say what the picture shows, got an empty text")
-    return {"image/png": base64.b64encode(png).decode(), "text/html": image_tag(png, alt), "text/plain": alt}
+    return {mime(content): base64.b64encode(content).decode(), "text/html": image_tag(content, alt), "text/plain": alt}
 
 
-def image_tag(png, alt, onload=""):
+def mime(content):
+    """Return the type of a picture, given the bytes of its file."""
+    return "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+
+
+def image_tag(content, alt, onload=""):
     """Return a picture as an HTML element that carries its own bytes and an alternative text. onload: a script."""
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    source = f"data:{mime(content)};base64,{base64.b64encode(content).decode()}"
     script = f' onload="{html.escape(onload)}"' if onload else ""
     return f'<img src="{source}" alt="{html.escape(alt)}" style="max-width: 100%"{script}>'
 
@@ -131,11 +142,14 @@ class Pixels(Artist):
 
 
 class Images(Panel):
-    """Images in a row, or in several, each with a caption of so many lines above it."""
+    """Images in a row, or in several, each with a caption of so many lines above it.
+
+    photographs: they are large, and stored as a JPEG file, a tenth of the size.
+    """
 
     @styled
-    def __init__(self, columns, rows=1, width=9.0, lines=1):
-        side = width / columns
+    def __init__(self, columns, rows=1, width=9.0, lines=1, photographs=False):
+        side, self.photographs = width / columns, photographs
         super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
         self.captions = [axes.set_title("\n".join([" "] * lines), fontsize=14) for axes in self.axes]

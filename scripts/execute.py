@@ -160,7 +160,7 @@ def normalise(notebook):
             cell.id = "injected-parameters"
         if cell.cell_type == "code":
             for output in cell.outputs:
-                if output.get("data", {}).pop(VIEW, None) and "image/png" not in output.data:
+                if output.get("data", {}).pop(VIEW, None) and not any(kind.startswith("image/") for kind in output.data):
                     output.data.clear()
             cell.outputs = merged([one for one in cell.outputs if one.get("data", True)])
     mark(notebook.cells)

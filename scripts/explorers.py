@@ -8,19 +8,20 @@ import json
 from PIL import Image
 
 from lecture_utils.explore import frames_name
+from lecture_utils.plots import mime
 
 
 def output(one, section, folder):
     """Return one output of a cell as HTML."""
     if one.output_type == "stream":
         return f'<pre class="printed">{html.escape(one.text)}</pre>'
-    if "image/png" in one.data:
-        png, alt = base64.b64decode(one.data["image/png"]), one.data["text/plain"]
-        frames = folder / frames_name(png, alt)
+    if kind := next((kind for kind in one.data if kind.startswith("image/")), None):
+        content, alt = base64.b64decode(one.data[kind]), one.data["text/plain"]
+        frames = folder / frames_name(content, alt)
         if not frames.exists():
-            return f'<figure class="still">{picture(png, alt)}</figure>'
+            return f'<figure class="still">{picture(content, alt)}</figure>'
         section.frames[frames.stem] = embedded(frames.read_text(encoding="utf-8"))
-        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], png, alt)
+        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], content, alt)
     return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
 
 
@@ -29,18 +30,18 @@ def embedded(text):
     return text.replace("<", "\\u003c")
 
 
-def picture(png, alt):
-    """Return a picture as HTML, as WebP where that is smaller; no pixel changes."""
-    image, buffer = Image.open(io.BytesIO(png)), io.BytesIO()
+def picture(content, alt):
+    """Return a picture, given the bytes of its file, as HTML, as WebP where that is smaller; no pixel changes."""
+    image, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
     image.convert("RGB").save(buffer, "WEBP", lossless=True, method=4)
-    kind, content = min(("png", png), ("webp", buffer.getvalue()), key=lambda pair: len(pair[1]))
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    kind, content = min((mime(content), content), ("image/webp", buffer.getvalue()), key=lambda pair: len(pair[1]))
+    source = f"data:{kind};base64,{base64.b64encode(content).decode()}"
     size = f'width="{image.width}" height="{image.height}"'
     ratio = f"--ratio: {image.width / image.height:.3f}"
     return f'<div class="picture" style="{ratio}"><img src="{source}" {size} alt="{html.escape(alt)}"></div>'
 
 
-def explorer(name, sliders, png, alt):
+def explorer(name, sliders, content, alt):
     """Return sliders over frames as HTML; explorer.js moves them."""
     controls = []
     for number, slider in enumerate(sliders):
@@ -52,5 +53,5 @@ def explorer(name, sliders, png, alt):
             f'<output for="{own}">{value}</output></div>'
         )
     caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
-    inside = f'<div class="sliders">{"".join(controls)}</div>{picture(png, alt)}{caption}'
+    inside = f'<div class="sliders">{"".join(controls)}</div>{picture(content, alt)}{caption}'
     return f'<figure class="explorer" id="{name}">{inside}</figure>'

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lecture_utils.explore import WHEN_SHOWN, frames_name, label
+from lecture_utils.plots import QUALITY
 
 MOST = 300  # positions in an export: each costs some kilobytes
 
@@ -43,17 +44,22 @@ def exported(explorer, most=MOST):
         values = [control.values[indices[i]] for control, indices, i in zip(controls, kept, position, strict=True)]
         return pixels_and_text(explorer, dict(zip(names, values, strict=True)))
 
+    photographs = explorer.panel().photographs
+
+    def numbered(pixels, below):
+        return numbers.setdefault(difference(pixels, below, photographs), len(numbers))
+
     default, numbers, found = drawn(starts)[0], {}, {}
     for row in itertools.product(*[range(len(indices)) if i != long else [starts[i]] for i, indices in enumerate(kept)]):
         anchor = drawn(row)[0]
-        below = numbers.setdefault(difference(anchor, default), len(numbers))
+        below = numbered(anchor, default)
         for i in range(len(kept[long])):
             position = (*row[:long], i, *row[long + 1 :])
             pixels, alt = drawn(position)
             if np.count_nonzero(pixels != anchor) < np.count_nonzero(pixels != default):
-                layers = [below, numbers.setdefault(difference(pixels, anchor), len(numbers))]
+                layers = [below, numbered(pixels, anchor)]
             else:
-                layers = [numbers.setdefault(difference(pixels, default), len(numbers))]
+                layers = [numbered(pixels, default)]
             found[position] = layers, alt
     places, pictures = sorted(found), list(numbers)
     return {
@@ -91,16 +97,19 @@ def thinned(controls, most):
     return kept
 
 
-def difference(pixels, default):
-    """Return the box that holds all that differs, transparent elsewhere, as (left, top, WebP as base64); None if nothing does."""
+def difference(pixels, default, photographs=False):
+    """Return the box that holds all that differs, transparent elsewhere, as (left, top, WebP as base64); None if nothing does.
+
+    photographs: the whole box, nearly the same: a tenth of the size.
+    """
     differs = pixels != default
     box = Image.fromarray(differs).getbbox()
     if box is None:
         return None
     left, top, right, bottom = box
-    part = np.where(differs, pixels, 0)[top:bottom, left:right]
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(part)[..., None].view(np.uint8)).save(buffer, "WEBP", lossless=True, method=2)
+    part = np.where(differs | photographs, pixels, 0)[top:bottom, left:right]
+    buffer, kept = io.BytesIO(), {"quality": QUALITY} if photographs else {"lossless": True}
+    Image.fromarray(np.ascontiguousarray(part)[..., None].view(np.uint8)).save(buffer, "WEBP", method=2, **kept)
     return left, top, base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -216,7 +216,7 @@ def main():
     write_table(rows, points[0], folder / "table.csv")
     drawn = figure(rows, points)
     if drawn:
-        (folder / "figure.png").write_bytes(drawn.png())
+        (folder / "figure.png").write_bytes(drawn.file())
     print(f"{len(points) - len(failures)} of {len(points)} points, {len(rows)} numbers: {folder}")
     if failures:
         sys.exit("\n\n".join(f"FAILED {path.stem}: {error}" for path, error in failures.items()))

@@ -478,9 +478,9 @@ def drawn():
     image = torch.arange(64.0).reshape(1, 8, 8) / 64
     curves = plots.Curves(["y", "z"], ("x", 0.01, 1), ("y", 0, 1), log="x")
     return [
-        plots.Images(2).update([image, 1 - image], ["$\\delta$", "ε"], "two images").png(),
-        curves.update([0.01, 1], [[0, 1], [1, 0]], "two lines", mark=0.5, band=(0.1, 0.2)).png(),
-        plots.Search(9, "margin", -1, 1, 0.5, "best").update(image[None], [[1, 2]], image[None], [0, 1], "a search").png(),
+        plots.Images(2).update([image, 1 - image], ["$\\delta$", "ε"], "two images").file(),
+        curves.update([0.01, 1], [[0, 1], [1, 0]], "two lines", mark=0.5, band=(0.1, 0.2)).file(),
+        plots.Search(9, "margin", -1, 1, 0.5, "best").update(image[None], [[1, 2]], image[None], [0, 1], "a search").file(),
     ]
 
 

@@ -151,7 +151,7 @@ class Panel:
     def __init__(self, alt):
         self.alt, self.width = alt, 900
 
-    def png(self, effort=9):
+    def file(self, effort=9):
         return b"png"
 
     def image(self):

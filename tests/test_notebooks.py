@@ -246,10 +246,11 @@ def test_every_picture_has_an_alternative_text(path):
 @each_notebook
 def test_no_picture_is_cut_at_its_edge(path):
     for cell in code_cells(execute.read(path)):
-        for png in [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]:
-            levels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L"))
+        pictures = [part for output in cell.outputs for kind, part in output.get("data", {}).items() if kind.startswith("image/")]
+        for content in pictures:
+            levels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("L"))
             edges = levels[0], levels[-1], levels[:, 0], levels[:, -1]
-            assert all((edge == 255).all() for edge in edges), cell.source
+            assert all((edge >= 250).all() for edge in edges), cell.source  # in a JPEG file white is not quite white
 
 
 @each_notebook
