@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import optimize, special, stats
+from torch.nn import functional
 
 from .checks import check_choice, check_count
 
-ROOT2 = math.sqrt(2)
+ERF = 2 / math.sqrt(math.pi)  # the slope of erf at 0
 
 
 class Activation(NamedTuple):
@@ -35,22 +36,13 @@ ACTIVATIONS = {
     "ReLU": Activation(torch.relu, lambda x: (x > 0).to(x), 1.0, math.inf),
     "tanh": Activation(torch.tanh, lambda x: 1 - torch.tanh(x).square(), 1.0, 4 / math.sqrt(27)),
     "sigmoid": Activation(torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x), 0.25, 1 / math.sqrt(108)),
-    "softplus": Activation(torch.nn.functional.softplus, torch.sigmoid, 1.0, 0.25),
-    "GELU": Activation(
-        torch.nn.functional.gelu, lambda x: torch.special.ndtr(x) + x * _density(x), 1.129, math.sqrt(2 / math.pi)
-    ),
-    "SiLU": Activation(
-        torch.nn.functional.silu, lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)), 1.1, 0.5
-    ),
-    "ELU": Activation(torch.nn.functional.elu, lambda x: x.clamp(max=0).exp(), 1.0, 1.0),
-    "erf": Activation(
-        torch.erf,
-        lambda x: 2 / math.sqrt(math.pi) * torch.exp(-x.square()),
-        2 / math.sqrt(math.pi),
-        math.sqrt(8 / math.pi / math.e),
-    ),
+    "softplus": Activation(functional.softplus, torch.sigmoid, 1.0, 0.25),
+    "GELU": Activation(functional.gelu, lambda x: torch.special.ndtr(x) + x * _density(x), 1.129, math.sqrt(2 / math.pi)),
+    "SiLU": Activation(functional.silu, lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)), 1.1, 0.5),
+    "ELU": Activation(functional.elu, lambda x: x.clamp(max=0).exp(), 1.0, 1.0),
+    "erf": Activation(torch.erf, lambda x: ERF * torch.exp(-x.square()), ERF, math.sqrt(8 / math.pi / math.e)),
     "sin": Activation(torch.sin, torch.cos, 1.0, 1.0),
-}  # fmt: skip
+}
 
 # ---- Gaussian moments --------------------------------------------------------------------------------
 

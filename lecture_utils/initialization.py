@@ -3,8 +3,8 @@
 The network of the slide "Setting" is f(x) = 1/sqrt(k) sum_j a_j sigma(w_j . x) with w_j ~ N(0, I/d), fair signs a_j, and
 |x| = sqrt(d). A sampler returns, for n networks, (a, u, t, g2): the signs a, the pre-activations u_j = w_j . x, their speeds
 t_j = w_j . grad f(x), each (n, k), and g2 = |grad f(x)|^2, (n,). Everything on the gradient's line follows from them:
-f(x + eta grad f(x)) = output(a, u + eta t, sigma). Three samplers have one law: ``naive`` holds the weights, ``streaming``
-draws them twice, ``conditional`` never draws them. All numbers are float64. What needs no network is in ``concentration``.
+f(x + eta grad f(x)) = output(a, u + eta t, sigma). Two samplers have one law: ``naive`` holds the weights, ``conditional``
+never draws them. All numbers are float64. What needs no network is in ``concentration``, and can be had from here as well.
 """
 
 import math
@@ -13,12 +13,7 @@ import torch
 from scipy import special
 
 from .checks import check_count
-from .concentration import ACTIVATIONS as ACTIVATIONS
-from .concentration import bernstein as bernstein
-from .concentration import check_gamma
-from .concentration import chi2_bound as chi2_bound
-from .concentration import clt_distance as clt_distance
-from .concentration import gaussian_moments as gaussian_moments
+from .concentration import ACTIVATIONS, bernstein, check_gamma, chi2_bound, clt_distance, gaussian_moments  # noqa: F401
 
 FLOAT = torch.float64
 
@@ -141,7 +136,7 @@ def _step(size, drop, lost, bend):
     return eta if 2 * bend * eta < 1 - lost else math.inf
 
 
-# ---- three samplers of one law -----------------------------------------------------------------------
+# ---- two samplers of one law -------------------------------------------------------------------------
 
 
 def naive_sampler(k, d, derivative, n, generator):
@@ -154,32 +149,6 @@ def naive_sampler(k, d, derivative, n, generator):
         g = ((a * derivative(u))[:, None] @ W)[:, 0] / math.sqrt(k)
         parts.append((a, u, (W @ g[:, :, None])[:, :, 0], g.square().sum(1)))
     return tuple(torch.cat(part) for part in zip(*parts, strict=True))
-
-
-def streaming_sampler(k, d, derivative, n, generator, rows=64):
-    """Return (a, u, t, g2) of n networks whose weights are drawn twice, some rows at a time: O(rows d + k) numbers.
-
-    The first pass gives u and the gradient; the second draws the same rows from the same seeds and gives t.
-    """
-    _check_sizes(k, d, n, derivative)
-    x, networks = torch.ones(d, dtype=FLOAT), []
-    for _ in range(n):
-        seeds = torch.randint(2**62, (-(-k // rows),), generator=generator).tolist()
-        a, u, t, g = _signs(k, generator=generator), torch.empty(k, dtype=FLOAT), torch.empty(k, dtype=FLOAT), 0.0
-        blocks = [slice(start, min(start + rows, k)) for start in range(0, k, rows)]
-
-        def weights(seed, block):
-            source = torch.Generator().manual_seed(seed)
-            return _normal(block.stop - block.start, d, generator=source).div_(math.sqrt(d))
-
-        for seed, block in zip(seeds, blocks, strict=True):
-            W = weights(seed, block)
-            u[block] = W @ x
-            g = g + (a[block] * derivative(u[block])) @ W / math.sqrt(k)
-        for seed, block in zip(seeds, blocks, strict=True):
-            t[block] = weights(seed, block) @ g
-        networks.append((a, u, t, g.square().sum()))
-    return tuple(torch.stack(part) for part in zip(*networks, strict=True))
 
 
 def conditional_sampler(k, d, derivative, n, generator):

@@ -112,13 +112,10 @@ def strict_radii(X, y, c):
     robust_network(X, y, c)
     if c > 1 / 3:
         raise ValueError(f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
-    d = X.shape[1]
-    found = torch.full(y.shape, torch.inf, dtype=torch.float64)
-    for i, row in enumerate((X @ X.T / d).tolist()):
-        opposite = [r for r, label in zip(row, y.tolist(), strict=True) if label != y[i]]
-        if opposite:
-            found[i] = math.sqrt(d) * min(strict_flip_radius(r, c) for r in opposite)
-    return found
+    d, found = X.shape[1], []
+    for row, own in zip(X @ X.T / d, y, strict=True):
+        found.append(min((strict_flip_radius(r, c) for r in row[y != own].tolist()), default=math.inf))
+    return math.sqrt(d) * torch.tensor(found, dtype=torch.float64)
 
 
 # ---- along a ray -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ strongest   the strongest attack beside AutoAttack, on every network in data/
 growth      PGD against batch size, steps and image size
 exact       exact distances of two-layer networks against their width (bench_robustness.py)
 radii       section 2's curve of radii against d: training, bounds, closed form
-samplers    a network of width one million: time and memory of three samplers (bench_initialization.py)
+samplers    a network of width one million: time and memory of two samplers (bench_initialization.py)
 export      exported pages and slides: seconds, sizes, time of a slider's move (bench_export.py)
 load        twenty kernels of notebook 1 starting together: memory, seconds (bench_load.py; LECTURE_KERNELS: another number)
 fuzz        10,000 pictures, idx files, manifests, parameters and slider moves of every kind: no crash, bounded memory

@@ -14,7 +14,7 @@ from lecture_utils import concentration, initialization
 from lecture_utils.concentration import ACTIVATIONS
 
 each_activation = pytest.mark.parametrize("name", ACTIVATIONS)
-SAMPLERS = [initialization.naive_sampler, initialization.streaming_sampler, initialization.conditional_sampler]
+SAMPLERS = [initialization.naive_sampler, initialization.conditional_sampler]
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda one: one.__name__)
 fractions = st.floats(1e-6, 0.999)
 widths = st.integers(1, 10_000)
@@ -336,20 +336,6 @@ def test_the_conditional_sampler_has_the_law_of_networks_with_weights(k, d, name
     naive = initialization.naive_sampler(k, d, derivative, 10_000, seeded(12))
     for (what, left), (_, right) in zip(statistics_of(exact, sigma), statistics_of(naive, sigma), strict=True):
         assert stats.ks_2samp(left.numpy(), right.numpy(), method="asymp").pvalue > 1e-3, what
-
-
-def test_the_streaming_sampler_has_the_law_of_networks_with_weights():
-    sigma, derivative, *_ = ACTIVATIONS["tanh"]
-    streaming = initialization.streaming_sampler(9, 6, derivative, 1500, seeded(13), rows=4)
-    naive = initialization.naive_sampler(9, 6, derivative, 10_000, seeded(14))
-    for (what, left), (_, right) in zip(statistics_of(streaming, sigma), statistics_of(naive, sigma), strict=True):
-        assert stats.ks_2samp(left.numpy(), right.numpy(), method="asymp").pvalue > 1e-3, what
-
-
-def test_the_block_of_rows_is_a_detail():
-    whole = initialization.streaming_sampler(100, 8, ACTIVATIONS["tanh"].derivative, 3, seeded(15), rows=1000)
-    again = initialization.streaming_sampler(100, 8, ACTIVATIONS["tanh"].derivative, 3, seeded(15), rows=1000)
-    assert all(torch.equal(left, right) for left, right in zip(whole, again, strict=True))
 
 
 @pytest.mark.parametrize("name", ["ReLU", "tanh", "GELU"])
