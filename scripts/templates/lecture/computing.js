@@ -1,0 +1,357 @@
+// Explorers that compute: the page runs the networks of live.js itself, in a worker where there can be one. What the controls say
+// are the explorer's values; they stand in the address, too. The frames of an explorer are there until it computes, in print,
+// and where it cannot compute.
+
+const stored = () => JSON.parse(document.getElementById("live-data").textContent)
+const percent = share => `${Math.round(100 * share)} %`
+const escaped = text => new Option(text).innerHTML
+
+// ---- Computing: in a worker, else here ----
+
+const asked = new Map(), sent = new Set()
+let service, count = 0
+
+const answered = ({data: {number, results, error}}) => {
+    const {done, fail} = asked.get(number)
+    asked.delete(number)
+    error ? fail(new Error(error)) : done(results)
+}
+
+const serviceHere = () => {
+    const scope = {postMessage: data => answered({data})}
+    Live.serve(scope)
+    return {postMessage: data => setTimeout(() => scope.onmessage({data}))}
+}
+
+const started = () => {
+    try {
+        const source = `${document.getElementById("live-script").textContent}Live.serve(self)`
+        const worker = new Worker(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+        worker.onmessage = answered
+        worker.onerror = () => { // no worker after all: what was asked for is computed here
+            service = serviceHere()
+            sent.clear()
+            for (const [number, {calls}] of asked) post(number, calls)
+        }
+        return worker
+    } catch {
+        return serviceHere()
+    }
+}
+
+const post = (number, calls) => {
+    const names = [...new Set(calls.map(([, name]) => name))].filter(name => !sent.has(name)), {networks} = names.length ? stored() : {}
+    names.forEach(name => sent.add(name))
+    service.postMessage({number, given: Object.fromEntries(names.map(name => [name, networks[name]])), calls})
+}
+
+const compute = calls => new Promise((done, fail) => {
+    service ??= started()
+    asked.set(++count, {done, fail, calls})
+    post(count, calls)
+})
+
+// ---- Values in the address: #digit.epsilon=0.137 ----
+
+const slides = document.querySelector(".reveal") !== null // there the address names the slide
+const address = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "")
+const remember = (name, values, defaults) => {
+    if (slides) return
+    const all = address()
+    for (const [key, value] of Object.entries(values)) {
+        value === defaults[key] ? all.delete(`${name}.${key}`) : all.set(`${name}.${key}`, value)
+    }
+    const place = location.href.split("#")[0]
+    if (all.size || location.hash.includes("=")) history.replaceState(null, "", all.size ? `${place}#${all}` : place)
+}
+const remembered = (name, defaults) => Object.fromEntries(Object.entries(defaults).map(([key, usual]) => {
+    const found = address().get(`${name}.${key}`)
+    return [key, found === null || (typeof usual === "number" && !Number.isFinite(Number(found))) ? usual : typeof usual === "number" ? Number(found) : found]
+}))
+
+// ---- Pictures and controls ----
+
+const control = (key, label, [low, high], id) => `<div class="control"><label for="${id}-${key}">${label}</label>
+    <input type="range" id="${id}-${key}" data-key="${key}" min="${low}" max="${high}" step="0.001">
+    <input type="number" class="typed" data-key="${key}" min="${low}" max="${high}" step="any" aria-label="${label}, typed"></div>`
+
+const chooser = (key, label, options, id) => `<div class="control choice"><label for="${id}-${key}">${label}</label>
+    <select id="${id}-${key}" data-key="${key}">${options.map(([value, text]) => `<option value="${value}">${text}</option>`).join("")}</select></div>`
+
+const paint = (canvas, x, [c, h, w], text) => {
+    canvas.width = w
+    canvas.height = h
+    const image = new ImageData(w, h), level = (i, channel) => 255 * x[(c === 1 ? 0 : channel) * h * w + i]
+    for (let i = 0; i < h * w; i++) image.data.set([level(i, 0), level(i, 1), level(i, 2), 255], 4 * i)
+    canvas.getContext("2d").putImageData(image, 0, 0)
+    canvas.setAttribute("aria-label", text)
+}
+const sum = (x, delta) => Array.from(x, (one, i) => one + delta[i])
+
+// ---- A digit of one's own: strokes on a square pad, as in own.py ----
+
+const SIDE = 280, PEN = 22
+const parsed = text => text.split("_").filter(Boolean).map(stroke => { // half a pixel of the pad is not seen: 40.35.100.35
+    const numbers = stroke.split(".").map(Number).filter(Number.isFinite)
+    return Array.from({length: Math.floor(numbers.length / 2)}, (_, i) => [2 * numbers[2 * i], 2 * numbers[2 * i + 1]])
+}).filter(stroke => stroke.length)
+const written = strokes => strokes.map(stroke => stroke.flat().map(one => Math.round(one / 2)).join(".")).join("_")
+
+const drawn = (context, strokes) => {
+    context.fillStyle = "black"
+    context.fillRect(0, 0, SIDE, SIDE)
+    context.strokeStyle = "white"
+    context.lineWidth = PEN
+    context.lineCap = context.lineJoin = "round"
+    for (const [first, ...rest] of strokes) {
+        context.beginPath()
+        context.moveTo(...first)
+        for (const point of rest.length ? rest : [first]) context.lineTo(...point)
+        context.stroke()
+    }
+}
+
+// Return strokes as an image like MNIST's: scaled to fit 20 x 20 pixels, its centre of mass in the middle of 28 x 28.
+const digit = strokes => {
+    const image = new Array(784).fill(0), canvas = Object.assign(document.createElement("canvas"), {width: SIDE, height: SIDE})
+    const context = canvas.getContext("2d", {willReadFrequently: true})
+    drawn(context, strokes)
+    const {data} = context.getImageData(0, 0, SIDE, SIDE), ink = (y, x) => data[4 * (y * SIDE + x)] / 255
+    let [top, bottom, left, right] = [SIDE, -1, SIDE, -1]
+    for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) {
+        if (data[4 * (y * SIDE + x)]) [top, bottom, left, right] = [Math.min(top, y), y, Math.min(left, x), Math.max(right, x)]
+    }
+    if (bottom < 0) return image
+    const tall = bottom + 1 - top, wide = right + 1 - left, scale = 20 / Math.max(tall, wide)
+    const rows = Math.max(1, Math.round(scale * tall)), columns = Math.max(1, Math.round(scale * wide))
+    const mass = Array.from({length: rows}, () => new Array(columns).fill(0)), share = 1 / (tall / rows * (wide / columns))
+    const parts = (i, step) => { // of one row or column of ink: where it goes, and how much of it
+        const from = Math.floor(i * step), to = Math.floor((i + 1) * step - 1e-9)
+        return from === to ? [[from, 1]] : [[from, (to - i * step) / step], [to, ((i + 1) * step - to) / step]]
+    }
+    for (let y = 0; y < tall; y++) for (let x = 0; x < wide; x++) {
+        const value = ink(top + y, left + x)
+        if (value) for (const [i, a] of parts(y, rows / tall)) for (const [j, b] of parts(x, columns / wide)) mass[i][j] += value * a * b * share
+    }
+    let total = 0, down = 0, across = 0
+    mass.forEach((row, i) => row.forEach((one, j) => (total += one, down += one * i, across += one * j)))
+    const place = (middle, size) => Math.min(Math.max(Math.round(13.5 - middle), 0), 28 - size)
+    const y0 = place(down / total, rows), x0 = place(across / total, columns)
+    mass.forEach((row, i) => row.forEach((one, j) => image[28 * (y0 + i) + x0 + j] = Math.min(one, 1)))
+    return image
+}
+
+// Let a canvas be drawn on, by mouse, finger and keyboard. changed(strokes) is called at every move of a pen that is down.
+const pad = (canvas, changed) => {
+    const context = canvas.getContext("2d")
+    let strokes = [], pen = [SIDE / 2, SIDE / 2], down = false, keyed = false, fresh = true
+    const show = () => {
+        drawn(context, strokes)
+        if (!keyed && !down) return
+        context.beginPath()
+        context.arc(...pen, PEN / 2, 0, 7)
+        context.lineWidth = 4
+        context.strokeStyle = down ? "#e69f00" : "#56b4e9"
+        context.stroke()
+    }
+    const lower = () => {
+        if (fresh) strokes = []
+        fresh = false
+        down = true
+        strokes.push([pen])
+    }
+    const moved = point => {
+        pen = point.map(one => Math.min(Math.max(Math.round(one), 0), SIDE))
+        if (down) strokes.at(-1).push(pen)
+        show()
+        if (down) changed(strokes)
+    }
+    const at = event => {
+        const box = canvas.getBoundingClientRect()
+        return [(event.clientX - box.left) / box.width * SIDE, (event.clientY - box.top) / box.height * SIDE]
+    }
+    const lift = () => {
+        down = false
+        show()
+    }
+    canvas.addEventListener("pointerdown", event => {
+        canvas.setPointerCapture(event.pointerId)
+        keyed = false
+        pen = at(event)
+        lower()
+        moved(pen)
+    })
+    canvas.addEventListener("pointermove", event => down && !keyed && moved(at(event)))
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, lift)
+    canvas.addEventListener("blur", () => {
+        keyed = false
+        lift()
+    })
+    const clear = () => {
+        [strokes, down, fresh] = [[], false, false]
+        show()
+        changed(strokes)
+    }
+    const moves = {ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10]}
+    canvas.addEventListener("keydown", event => {
+        if (!(event.key in moves || [" ", "Delete", "Backspace"].includes(event.key))) return
+        event.preventDefault()
+        event.stopPropagation()
+        keyed = true
+        if (event.key === " ") {
+            if (down) return lift()
+            lower()
+            moved(pen)
+        } else if (event.key in moves) moved(pen.map((one, i) => one + moves[event.key][i]))
+        else clear()
+    })
+    const set = given => {
+        if (written(given) === written(strokes)) return
+        [strokes, fresh] = [given, true]
+        show()
+    }
+    return {set, clear}
+}
+
+// ---- The explorers: each builds its part of the page, and returns its usual values, what to compute for values, and how to show it ----
+
+const KINDS = {
+    digit: (part, {networks, examples}, id, set) => {
+        part.innerHTML = `<div class="drawing"><canvas class="pad" width="${SIDE}" height="${SIDE}" tabindex="0" role="application"
+            aria-label="Pad for a digit: arrow keys move the pen, Space lowers and lifts it, Delete clears"></canvas>
+            <div class="tools">${chooser("digit", "Example", [["own", "your own"], ...examples.map((_, i) => [i, `a ${i}`])], id)}
+            <button type="button" class="clear">Clear</button><button type="button" class="reset">Reset</button></div></div>
+            ${control("epsilon", "ε", [0, 0.4], id)}
+            <div class="answers">${networks.map(name => `<div class="answer"><canvas role="img"></canvas>
+            <p><strong>${name.split("-")[1]}</strong> network<br><span class="before"></span><br><span class="after"></span></p></div>`).join("")}</div>`
+        const own = pad(part.querySelector(".pad"), strokes => set({digit: "own", strokes: written(strokes)}))
+        part.querySelector(".clear").onclick = own.clear
+        const answers = [...part.querySelectorAll(".answer")]
+        return {
+            defaults: {digit: "7", strokes: "", epsilon: 0.2},
+            networks,
+            calls: ({digit: chosen, strokes, epsilon}) => {
+                const lines = parsed(examples[chosen] ?? strokes)
+                own.set(lines)
+                return networks.map(name => ["attacked", name, digit(lines), {epsilon, steps: 10}])
+            },
+            show: (results, calls, {epsilon}) => {
+                const [, , x] = calls[0], said = results.map(({before, y, after}, i) => {
+                    const now = Live.argmax(after), words = [`${y} (${percent(before[y])})`, `${now} (${percent(after[now])})`]
+                    const name = networks[i].split("-")[1]
+                    paint(answers[i].querySelector("canvas"), sum(x, results[i].delta), [1, 28, 28], `The digit as attacked for the ${name} network`)
+                    answers[i].querySelector(".before").textContent = `as drawn: ${words[0]}`
+                    answers[i].querySelector(".after").textContent = `attacked: ${words[1]}`
+                    answers[i].classList.toggle("fooled", now !== y)
+                    return {name, words, fooled: now !== y, y}
+                })
+                if (!x.some(Boolean)) return "The pad is empty: draw a digit, or choose an example."
+                const fooled = said.filter(one => one.fooled), sevens = said.every(one => one.y === 7)
+                const who = ["No network is fooled", `The ${fooled[0]?.name} network is fooled`, "Both networks are fooled"][fooled.length]
+                const won = fooled.length === 2 && sevens ? `, by a seven` : ""
+                return `${who}${won}, at ε = ${epsilon}. ${said.map(({name, words}) => `${name}: ${words.join(", attacked ")}`).join("; ")}.`
+            },
+        }
+    },
+    panda: (part, {images}, id, set) => {
+        const names = Object.keys(images), titles = ["x", "sign of the gradient", "x + δ"]
+        part.innerHTML = `<div class="sliders">${chooser("network", "Network", names.map(one => [one, one]), id)}
+            ${control("epsilon", "ε", [0, 0.3], id)}${control("eta", "η", [0.005, 0.3], id)}</div>
+            <div class="row">${titles.map(one => `<div><canvas role="img"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>
+            <button type="button" class="reset">Reset</button>`
+        const canvases = part.querySelectorAll("canvas"), words = part.querySelectorAll(".row span")
+        return {
+            defaults: {network: names[0], epsilon: 0.1, eta: 0.1},
+            networks: names,
+            calls: ({network, epsilon, eta}) => {
+                const {pixels, label} = images[network] ?? images[names[0]]
+                return [["attacked", network, pixels, {as: label, epsilon, eta, steps: 5}], ["gradient", network, pixels, label]]
+            },
+            show: ([{y, before, delta, after}, {slope}], [[, network, x]], {epsilon, eta}) => {
+                const {shape, categories} = images[network], now = Live.argmax(after), largest = Math.max(...delta.map(Math.abs))
+                const one = (p, k) => `${categories[k]} (${percent(p[k])})`
+                paint(canvases[0], x, shape, `The image: ${one(before, y)}`)
+                paint(canvases[1], slope.map(value => 0.5 + Math.sign(value) / 2), shape, "The sign of the gradient, grey where it is 0")
+                paint(canvases[2], sum(x, delta), shape, `The attacked image: ${one(after, now)}`)
+                words[0].textContent = one(before, Live.argmax(before))
+                words[2].textContent = `largest |δ| ${largest.toFixed(3)}: ${one(after, now)}`
+                return `With ε = ${epsilon} and η = ${eta} the class is ${one(after, now)}; before it was ${one(before, y)}.`
+            },
+        }
+    },
+}
+
+// ---- One explorer: its controls, the newest values only, a sentence when they rest ----
+
+const begin = figure => {
+    const name = figure.dataset.live, id = `live-${name}`, frames = document.createElement("div"), part = document.createElement("div")
+    const sentence = Object.assign(document.createElement("p"), {className: "sentence"})
+    const status = Object.assign(document.createElement("p"), {className: "unseen"})
+    status.setAttribute("role", "status")
+    frames.className = "frames"
+    part.className = "live"
+    frames.append(...figure.childNodes)
+    figure.append(part, frames)
+    figure.className = "computing"
+    const failed = error => {
+        figure.className = "explorer"
+        part.replaceChildren(sentence)
+        sentence.textContent = `This page cannot compute (${error.message}). ${frames.firstChild ? "It shows pictures that were computed before." : ""}`
+    }
+    let kind, values, busy = false, next = false, timer
+    const refresh = async () => {
+        if (busy) return next = true
+        busy = true
+        try {
+            do {
+                next = false
+                const own = {...values}, calls = kind.calls(own), results = await compute(calls)
+                sentence.textContent = kind.show(results, calls, own)
+                figure.dispatchEvent(new CustomEvent("shown", {detail: own}))
+            } while (next)
+        } catch (error) {
+            failed(error)
+        }
+        busy = false
+        clearTimeout(timer)
+        timer = setTimeout(() => {
+            status.textContent = sentence.textContent
+            remember(name, values, kind.defaults)
+        }, 400)
+    }
+    const set = given => {
+        values = {...values, ...given}
+        for (const input of part.querySelectorAll("[data-key]")) {
+            if (input !== document.activeElement || input.type !== "number") input.value = values[input.dataset.key]
+        }
+        refresh()
+    }
+    try {
+        kind = KINDS[name](part, stored()[name], id, set)
+        part.append(sentence, status)
+        for (const input of part.querySelectorAll("[data-key]")) {
+            input.addEventListener("input", () => {
+                const good = input.value !== "" && input.checkValidity()
+                input.toggleAttribute("aria-invalid", !good)
+                if (good) return set({[input.dataset.key]: input.tagName === "SELECT" ? input.value : Number(input.value)})
+                sentence.textContent = status.textContent = `${input.ariaLabel.split(",")[0]} is a number from ${input.min} to ${input.max}.`
+            })
+        }
+        part.querySelector(".reset").addEventListener("click", () => set(kind.defaults))
+        const restore = () => set(remembered(name, kind.defaults))
+        addEventListener("hashchange", restore)
+        restore()
+    } catch (error) {
+        return failed(error)
+    }
+    const loaded = {}, network = one => loaded[one] ??= Live.load(stored().networks[one])
+    window.lecture ??= {live: {}}
+    window.lecture.live[name] = {
+        networks: kind.networks,
+        logits: (one, pixels) => Array.from(Live.logits(network(one), pixels)),
+        gradient: (one, pixels, label) => Array.from(Live.gradient(network(one), pixels, label).slope),
+        attack: (one, pixels, label, options) => Array.from(Live.pgd(network(one), pixels, label, options)),
+    }
+}
+
+document.querySelectorAll("[data-live]").forEach(begin)
