@@ -11,8 +11,8 @@ from lecture_utils.explore import frames_name
 from lecture_utils.plots import mime
 
 
-def output(one, section, folder):
-    """Return one output of a cell as HTML."""
+def output(one, section, folder, live=None):
+    """Return one output of a cell as HTML. live: the name of the explorer that computes where it can."""
     if one.output_type == "stream":
         return f'<pre class="printed">{html.escape(one.text)}</pre>'
     if kind := next((kind for kind in one.data if kind.startswith("image/")), None):
@@ -20,8 +20,12 @@ def output(one, section, folder):
         frames = folder / frames_name(content, alt)
         if not frames.exists():
             return f'<figure class="still">{picture(content, alt)}</figure>'
-        section.frames[frames.stem] = embedded(frames.read_text(encoding="utf-8"))
-        return explorer(frames.stem, json.loads(frames.read_text(encoding="utf-8"))["sliders"], content, alt)
+        text = frames.read_text(encoding="utf-8")
+        stored = json.loads(text)
+        section.frames[frames.stem] = embedded(text)
+        if live:
+            section.live[live] = stored["read"]
+        return explorer(frames.stem, stored["sliders"], content, alt, live)
     return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
 
 
@@ -41,8 +45,8 @@ def picture(content, alt):
     return f'<div class="picture" style="{ratio}"><img src="{source}" {size} alt="{html.escape(alt)}"></div>'
 
 
-def explorer(name, sliders, content, alt):
-    """Return sliders over frames as HTML; explorer.js moves them."""
+def explorer(name, sliders, content, alt, live=None):
+    """Return sliders over frames as HTML; explorer.js moves them. live: what computing.js puts in their place."""
     controls = []
     for number, slider in enumerate(sliders):
         texts, start, own = slider["texts"], slider["start"], f"{name}-{number}"
@@ -54,4 +58,5 @@ def explorer(name, sliders, content, alt):
         )
     caption = f'<figcaption aria-live="polite">{html.escape(alt)}</figcaption>'
     inside = f'<div class="sliders">{"".join(controls)}</div>{picture(content, alt)}{caption}'
-    return f'<figure class="explorer" id="{name}">{inside}</figure>'
+    computes = f' data-live="{live}"' if live else ""
+    return f'<figure class="explorer" id="{name}"{computes}>{inside}</figure>'

@@ -26,6 +26,7 @@ from pygments.formatters import HtmlFormatter
 import execute
 import explorers
 import links as addresses
+import live
 from lecture_utils import networks
 from lecture_utils.exercises import exercise
 from mathml import font, lines, mathml
@@ -69,6 +70,7 @@ class Section:
     results: list = field(default_factory=list)
     frames: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
+    live: dict = field(default_factory=dict)  # explorers that compute, and what they read in the notebook
 
     @property
     def title(self):
@@ -147,7 +149,7 @@ def _render_code(section, cell, folder):
     tags = cell.metadata.get("tags", [])
     numbers = EXERCISE.findall(cell.source)
     outputs = [] if numbers else cell.outputs  # what the check of a stub says helps nobody here
-    shown = [explorers.output(one, section, folder) for one in outputs]
+    shown = [explorers.output(one, section, folder, cell.metadata.get("live")) for one in outputs]
     cell.metadata.html = "\n".join(shown)
     cell.metadata.pictured = "<figure" in cell.metadata.html
     cell.metadata.help = "".join(map(help_with, numbers))
@@ -201,11 +203,12 @@ def page(section, before, after):
     neighbours = [("Before", before), ("Next", after)]
     resources = {
         "section": section, "css": styles("base.css", "page.css", text=all_html(section)), "contents": contents(section),
-        "links": [link(f"../slides/{section.name}.html", "Slides"), *section.links],
+        "links": [link(f"../slides/{section.name}.html", "Slides"), *section.links, link("try.html", "Attack it yourself")],
         "neighbours": [link(f"{one.name}.html", f"{word}: {one.title}") for word, one in neighbours if one],
         "scripts": [ours("explorer.js", "page.js")],
     }  # fmt: skip
-    return Page(template_file="page.html.j2").from_notebook_node(section.notebook, resources)[0]
+    text = Page(template_file="page.html.j2").from_notebook_node(section.notebook, resources)[0]
+    return live.computing(text, section.live)
 
 
 def contents(section):
@@ -253,7 +256,8 @@ def index(sections, place):
     template = Page(template_file="index.html.j2").environment.get_template("index.html.j2")
     where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
     css, script = styles("base.css", "page.css", text=text), ours("page.js")
-    return template.render(sections=sections, networks=trained, place=where, css=css, script=script)
+    qr = live.qr(addresses.site(place, "try.html")) if place else ""
+    return template.render(sections=sections, networks=trained, place=where, css=css, script=script, qr=qr)
 
 
 def write(path, text):
@@ -292,6 +296,7 @@ def main():
         section.links = links(section.name, place)
         write(folder / f"{section.name}.html", page(section, before, after))
         shutil.copy(execute.NOTEBOOKS / f"{section.name}.ipynb", folder)
+    write(folder / "try.html", live.sealed(live.try_page()))
     write(folder / "index.html", index(sections, place))
 
 

@@ -13,11 +13,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from lecture_utils.explore import WHEN_SHOWN, frames_name, label
 from lecture_utils.plots import QUALITY
 
+SMALL = 3 * 32 * 32  # numbers: an image of CIFAR-10
 MOST = 300  # positions in an export: each costs some kilobytes
 
 
@@ -33,7 +35,7 @@ def exported(explorer, most=MOST):
 
     most: of sliders with more positions together only some values are kept, the ends and the defaults among them.
     "sliders": label, texts of the values, start. "alts", "shown": for each position, the last slider moving fastest, its
-    text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``.
+    text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``. "read": see ``read``.
     """
     names, controls = list(explorer.controls), list(explorer.controls.values())
     kept = thinned(controls, most)
@@ -70,7 +72,16 @@ def exported(explorer, most=MOST):
         "alts": [found[place][1] for place in places],
         "shown": [[number for number in found[place][0] if pictures[number]] for place in places],
         "pictures": pictures,
+        "read": read(explorer.draw),
     }
+
+
+def read(draw):
+    """Return the small tensors that ``draw`` reads in its notebook, as flat lists: what a page that computes begins with."""
+    code = getattr(draw, "__code__", None)
+    found = {name: draw.__globals__.get(name) for name in code.co_names} if code else {}
+    small = {name: one for name, one in found.items() if isinstance(one, torch.Tensor) and one.numel() <= SMALL}
+    return {name: one.flatten().tolist() for name, one in small.items()}
 
 
 def pixels_and_text(explorer, values):

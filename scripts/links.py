@@ -37,6 +37,12 @@ def remote(name, folder=execute.ROOT):
     return done.stdout.strip()
 
 
+def site(place, page):
+    """Return where GitHub shows a page of the site of a repository "OWNER/NAME"."""
+    owner, name = place.split("/")
+    return f"https://{owner.lower()}.github.io/{name}/site/{page}"
+
+
 def links(place, notebooks):
     """Return the lines for a repository (owner, name), or the plain text for None."""
     if place is None:

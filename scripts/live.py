@@ -4,8 +4,11 @@ network("mnist-standard")   # layers as a list for JSON, shape of an image, clas
 """
 
 import base64
+import hashlib
+import html
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -101,41 +104,91 @@ def written(strokes):
 
 
 def image(name, pixels, label):
-    """Return what a page shows of an image (1, c, h, w), beside the network of this name."""
-    shape, categories = SHAPES[name.split("-")[0]], data.CLASSES[name.split("-")[0]]
-    return {"pixels": pixels.flatten().tolist(), "label": label, "shape": shape, "categories": categories}
+    """Return what a page needs of an image, a list of pixels, to show it to the network of this name."""
+    dataset = name.split("-")[0]
+    return {
+        "pixels": [round(one, 5) for one in pixels],
+        "label": label,
+        "shape": SHAPES[dataset],
+        "categories": data.CLASSES[dataset],
+    }
 
 
 def pair(dataset):
     return [f"{dataset}-standard", f"{dataset}-robust"]
 
 
-def kinds(names, read=None):
+def kinds(wanted):
     """Return what explorers that compute need, as a dictionary for JSON: for each its own, and the networks of all.
 
-    names: of the explorers. read: the tensors that their ``draw`` names in the notebook, see ``frames.read``.
+    wanted: {name of the explorer: the tensors that its ``draw`` reads in the notebook, see ``frames.read``}.
     """
     found = {}
-    if "digit" in names:
-        found["digit"] = {"networks": pair("mnist"), "examples": [written(one) for one in EXAMPLES]}
-    if "panda" in names:
-        seen = {name: image(name, torch.tensor(read["image"]), read["label"][0]) for name in pair("digits")}
-        three = own.digit(EXAMPLES[3]).round(decimals=4)
-        found["panda"] = {"images": seen | {name: image(name, three, 3) for name in pair("mnist")}}
-    used = {name for one in found.values() for name in [*one.get("networks", ()), *one.get("images", ())]}
-    return found | {"networks": {name: network(name) for name in sorted(used)}}
+    for name, read in wanted.items():
+        if name == "digit":
+            found[name] = {"networks": pair("mnist"), "examples": [written(one) for one in EXAMPLES]}
+        elif name == "panda":
+            here = next(dataset for dataset, shape in SHAPES.items() if math.prod(shape) == len(read["image"]))
+            three = own.digit(EXAMPLES[3]).flatten().tolist()
+            images = {one: image(one, read["image"], read["label"][0]) for one in pair(here)}
+            images = images | {one: image(one, three, 3) for one in pair("mnist") if one not in images}
+            found[name] = {"networks": list(images), "images": images}
+        else:
+            raise ValueError(f"an explorer that computes is panda or digit, got {name!r}")
+    used = {one for part in found.values() for one in part["networks"]}
+    return found | {"networks": {one: network(one) for one in sorted(used)}}
 
 
-def elements(names, read=None):
-    """Return the script elements of a document that has explorers that compute; an empty text for one that has none."""
-    if not names:
-        return ""
-    stored = embedded(json.dumps(kinds(names, read), ensure_ascii=False))
+def computing(document, wanted):
+    """Return a document whose explorers compute, the ones that ``wanted`` names, see ``kinds``; without any as it is."""
+    if not wanted:
+        return document
+    style = f"<style>\n{(TEMPLATES / 'computing.css').read_text(encoding='utf-8')}</style>\n</head>"
+    document = document.replace("</head>", style, 1)
+    head, body, tail = document.rpartition("</body>")
+    return f"{head}{elements(wanted)}{body}{tail}"
+
+
+def elements(wanted):
+    """Return the script elements of a document that has explorers that compute."""
+    stored = embedded(json.dumps(kinds(wanted), ensure_ascii=False))
     computing = (TEMPLATES / "computing.js").read_text(encoding="utf-8")
     return (
         f'<script type="application/json" id="live-data">{stored}</script>\n'
         f'<script id="live-script">{script()}</script>\n<script>{{\n{computing}}}</script>\n'
     )
+
+
+def try_page():
+    """Return "Attack it yourself" as HTML: a digit of one's own, two networks."""
+    css = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("base.css", "try.css"))
+    page = (TEMPLATES / "try.html").read_text(encoding="utf-8").replace("{{ css }}", css)
+    return computing(page, {"digit": {}})
+
+
+def sealed(document):
+    """Return a document that runs its own scripts and styles and no others, and asks for nothing: a policy with their hashes.
+
+    A style attribute counts as a style. The policy stands behind the character set, before anything that it rules.
+    """
+    scripts = re.findall(r"<script(?: id=\"[^\"]*\")?>(.*?)</script>", document, flags=re.DOTALL)
+    markup = re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", markup, flags=re.DOTALL)
+    attributes = [html.unescape(one) for one in re.findall(r"<[^<>]*?\sstyle=\"([^\"]*)\"", markup)]
+    policy = {
+        "default-src": ["'none'"], "img-src": ["data:", "blob:"], "font-src": ["data:"], "worker-src": ["blob:"],
+        "base-uri": ["'none'"], "form-action": ["'none'"], "script-src": hashes(scripts) or ["'none'"],
+        "style-src": ["'unsafe-hashes'"] * bool(attributes) + hashes(styles + attributes),
+    }  # fmt: skip
+    rules = "; ".join(f"{name} {' '.join(sources)}" for name, sources in policy.items())
+    mark = '<meta charset="utf-8">'
+    return document.replace(mark, f'{mark}\n<meta http-equiv="Content-Security-Policy" content="{rules}">', 1)
+
+
+def hashes(texts):
+    """Return the sources of a policy that allow these texts and no others."""
+    found = {base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in texts}
+    return [f"'sha256-{one}'" for one in sorted(found)]
 
 
 def qr(address):

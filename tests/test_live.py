@@ -1,16 +1,25 @@
 """The networks as the exported page runs them: live.js beside torch, without a browser; then in a browser, from disk, offline."""
 
 import base64
+import io
 import json
+import re
+import time
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+import explorers
 import live
 from conftest import data_folder
-from lecture_utils import attacks, data, networks
+from lecture_utils import attacks, data, networks, own
 
+firefox = pytest.importorskip("firefox", reason="needs websocket-client: pip install lecture-utils[test]")
+lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.base")
 py_mini_racer = pytest.importorskip("py_mini_racer", reason="needs mini-racer: pip install lecture-utils[test]")
 NAMES = list(networks.manifest())
 IMAGES = 20
@@ -157,3 +166,270 @@ def test_half_precision_changes_no_answer(name):
     with torch.no_grad():
         differs = networks.load(name)(x).argmax(1) != rounded(name)(x).argmax(1)
     assert differs.sum() <= 2e-4 * len(x)
+
+
+# ---- In a browser, from disk, offline, on a phone ----------------------------------------------------
+
+PATIENCE = 60  # seconds, on a busy machine
+HEAD = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Test</title></head><body><main>'
+
+
+class Chromium:
+    """Chromium as ``firefox.Firefox`` is: headless, offline, as large as a phone."""
+
+    def __enter__(self):
+        self.playwright = playwright.sync_playwright().start()
+        flags = [f"--{flag}" for flag in lab.FLAGS.split()]
+        self.browser = self.playwright.chromium.launch(executable_path=lab.chromium(), args=flags)
+        phone = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+        self.page = self.browser.new_context(offline=True, **phone).new_page()
+        self.asked, self.complaints = [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return self
+
+    def __exit__(self, *_):
+        self.browser.close()
+        self.playwright.stop()
+
+    def open(self, url):
+        self.page.goto("about:blank")
+        self.page.goto(url)
+
+    def evaluate(self, expression):
+        return self.page.evaluate(expression)
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(KEYS.get(key, key))
+
+    def draw(self, points):
+        browser = self.page.context.new_cdp_session(self.page)
+        for number, (x, y) in enumerate(points):
+            finger = {"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+            browser.send("Input.dispatchTouchEvent", finger)
+        browser.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+KEYS = {"\ue013": "ArrowUp", "\ue015": "ArrowDown", "\ue014": "ArrowRight", "\ue017": "Delete", " ": "Space"}
+UP, DOWN, RIGHT, DELETE = "\ue013", "\ue015", "\ue014", "\ue017"
+BROWSERS = {"chromium": (Chromium, lab.chromium()), "firefox": (firefox.Firefox, firefox.firefox())}
+
+
+@pytest.fixture(scope="module", params=BROWSERS)
+def browser(request):
+    kind, installed = BROWSERS[request.param]
+    if installed is None:
+        pytest.skip(f"{request.param} is not installed")
+    with kind() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Documents that compute: the page of its own; a page with frames, whole, with damaged weights, and without a worker."""
+    made = tmp_path_factory.mktemp("live")
+    (made / "try.html").write_text(live.sealed(live.try_page()), encoding="utf-8")
+    x, y = data.load("digits", "test")
+    picture = io.BytesIO()
+    Image.new("RGB", (300, 100), "red").save(picture, "PNG")
+    figure = explorers.explorer(
+        "f", [{"label": "ε", "texts": ["0", "1"], "start": 0}], picture.getvalue(), "frames of a digit", "panda"
+    )
+    frames = {"sliders": [{"texts": ["0", "1"]}], "alts": ["zero", "one"], "shown": [[], []], "pictures": []}
+    script = f"<script>{(live.TEMPLATES / 'explorer.js').read_text(encoding='utf-8')}</script></main></body></html>"
+    stored = f'{figure}<script type="application/json" id="f-frames">{json.dumps(frames)}</script>{script}'
+    page = live.computing(HEAD + stored, {"panda": {"image": x[0].flatten().tolist(), "label": y[:1].tolist()}})
+    (made / "page.html").write_text(live.sealed(page), encoding="utf-8")
+    damaged = re.sub(r'"weights": "[^"]{9000}', '"weights": "', page)
+    (made / "damaged.html").write_text(live.sealed(damaged), encoding="utf-8")
+    (made / "missing.html").write_text(live.sealed(page.replace('"networks": {', '"lost": {')), encoding="utf-8")
+    alone = page.replace("</head>", "<script>delete window.Worker</script></head>", 1)
+    (made / "alone.html").write_text(live.sealed(alone), encoding="utf-8")
+    return made
+
+
+def opened(browser, folder, name):
+    """Open a document, and return its sentence once it has computed."""
+    file, _, state = name.partition("#")
+    browser.open((folder / file).as_uri() + (f"#{state}" if state else ""))
+    return sentence(browser, "")
+
+
+def sentence(browser, before):
+    """Return what the explorer says, once it says something else than before."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if (said := browser.evaluate("document.querySelector('.sentence')?.textContent")) and said != before:
+            return said
+        time.sleep(0.05)
+    raise AssertionError(f"it goes on saying {before!r}")
+
+
+def typed(browser, key, text):
+    browser.evaluate(f"(one => {{ one.focus(); one.select() }})(document.querySelector('.typed[data-key={key}]'))")
+    browser.press(*text)
+
+
+def place(browser):
+    """Return the address once it has rested."""
+    time.sleep(1)
+    return browser.evaluate("location.href").partition("#")[2]
+
+
+def test_an_epsilon_that_is_typed_gives_the_verdict_and_the_confidence_of_python(browser, folder):
+    before = opened(browser, folder, "page.html")
+    typed(browser, "epsilon", "0.137")
+    said = sentence(browser, before)
+    while "ε = 0.137 " not in said:  # each key is a value
+        said = sentence(browser, said)
+    x, y = data.load("digits", "test")
+    model = rounded("digits-standard")
+    delta = attacks.pgd(model, x[:1], y[:1], 0.137, eta=0.1, steps=5)
+    model.categories = data.CLASSES["digits"]
+    (first, second) = networks.verdicts(model, torch.cat([x[:1], x[:1] + delta]))
+    assert said == f"With ε = 0.137 and η = 0.1 the class is {second}; before it was {first}."
+    assert browser.evaluate("document.querySelector('[role=status]').textContent") in (said, "")
+    assert place(browser) == "panda.epsilon=0.137"
+    assert browser.evaluate("document.querySelector('[role=status]').textContent") == said
+
+
+def test_the_face_is_that_of_python_in_a_worker_or_not(browser, folder):
+    x, y = data.load("digits", "test")
+    pixels_, label, model = json.dumps(pixels(x[:1])[0]), y[0].item(), rounded("digits-robust").double()
+    delta = attacks.pgd(model, x[:1].double(), y[:1], 0.1, eta=0.03, steps=7)
+    for name in ("page.html", "alone.html"):
+        assert "the class is" in opened(browser, folder, name)
+        call = f"('digits-robust', {pixels_}, {label}, {{epsilon: 0.1, eta: 0.03, steps: 7}})"
+        found = browser.evaluate(f"window.lecture.live.panda.attack{call}")
+        assert (torch.tensor(found) - delta.flatten()).abs().max() < 1e-6
+        said = browser.evaluate(f"window.lecture.live.panda.logits('digits-robust', {pixels_})")
+        assert (torch.tensor(said) - model(x[:1].double())[0]).abs().max() < 2e-5
+        assert len(browser.evaluate(f"window.lecture.live.panda.gradient('digits-robust', {pixels_}, {label})")) == 64
+    assert browser.evaluate("window.lecture.live.panda.networks") == [*live.pair("digits"), *live.pair("mnist")]
+
+
+def test_a_stroke_is_attacked_and_the_address_brings_it_back(browser, folder):
+    before = opened(browser, folder, "try.html")
+    box = browser.evaluate("document.querySelector('.pad').getBoundingClientRect().toJSON()")
+    browser.draw([(box["x"] + 100, box["y"] + y) for y in (box["height"] * share / 20 for share in range(3, 17))])
+    said = sentence(browser, before)
+    assert re.search(r"standard: 1 \(\d+ %\), attacked", said := settled(browser)), said
+    state = place(browser)
+    assert "digit.digit=own" in state and "digit.strokes=" in state
+    assert opened(browser, folder, f"try.html#{state}&digit.epsilon=0") != said
+    assert "No network is fooled, at ε = 0." in settled(browser) and "standard: 1 (" in settled(browser)
+    browser.evaluate("document.querySelector('.reset').click()")
+    assert "standard: 7 (" in settled(browser) and place(browser) == ""
+
+
+def settled(browser):
+    """Return the sentence after the last of some moves."""
+    said = None
+    while said != (said := browser.evaluate("document.querySelector('.sentence').textContent")):
+        time.sleep(1)
+    return said
+
+
+def test_a_digit_is_drawn_and_cleared_by_keys(browser, folder):
+    before = opened(browser, folder, "try.html")
+    browser.evaluate("document.querySelector('.pad').focus()")
+    browser.press(DELETE)
+    assert sentence(browser, before) == "The pad is empty: draw a digit, or choose an example."
+    browser.press(*[UP] * 9, " ", *[DOWN] * 18, " ", RIGHT)
+    assert "standard: 1 (" in settled(browser) or "robust: 1 (" in settled(browser)
+    browser.press(DELETE)
+    assert "The pad is empty" in settled(browser)
+
+
+@pytest.mark.parametrize("name", ["damaged.html", "missing.html"])
+def test_where_weights_are_damaged_or_missing_the_frames_stay_and_a_sentence_says_why(name, browser, folder):
+    said = opened(browser, folder, name)
+    assert "This page cannot compute (" in said and "computed before" in said
+    visible = "document.querySelector('.picture').getBoundingClientRect().height"
+    assert browser.evaluate(visible) > 20 and browser.evaluate("document.querySelector('figure').className") == "explorer"
+
+
+def test_a_number_out_of_range_is_a_sentence_and_in_the_address_it_is_left_out(browser, folder):
+    said = opened(browser, folder, "try.html")
+    assert opened(browser, folder, "try.html#digit.epsilon=7&digit.digit=eleven&digit.strokes=x") == said
+    typed(browser, "epsilon", "7")
+    assert settled(browser) == "ε is a number from 0 to 0.4."
+
+
+# ---- In Chromium alone -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def phone():
+    if lab.chromium() is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    with Chromium() as opened:
+        yield opened
+
+
+def test_it_is_one_screen_and_one_small_file_that_asks_for_nothing(phone, folder):
+    opened(phone, folder, "try.html")
+    assert phone.evaluate("document.documentElement.scrollHeight") <= 780
+    assert (
+        phone.evaluate("document.querySelector('.sentence').getBoundingClientRect().bottom") < 664
+    )  # a browser's bars beside it
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    assert (folder / "try.html").stat().st_size < 1.5e6
+    assert not phone.complaints and not [url for url in phone.asked if not url.startswith(("file:", "data:", "blob:", "about:"))]
+
+
+@pytest.mark.parametrize("name", ["try.html", "page.html"])
+def test_axe_finds_no_violation_in_light_and_dark(name, phone, folder):
+    opened(phone, folder, name)
+    phone.evaluate(axe.AXE_SCRIPT)
+    for scheme in ("light", "dark"):
+        phone.page.emulate_media(color_scheme=scheme)
+        found = phone.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        wrong = [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found]
+        assert not [one for one in wrong if name == "try.html" or one[0] not in ("page-has-heading-one",)], scheme
+
+
+def test_print_has_the_frames(phone, folder):
+    opened(phone, folder, "page.html")
+    assert not phone.page.locator(".picture").is_visible()
+    phone.page.emulate_media(media="print")
+    assert phone.page.locator(".picture").is_visible() and not phone.page.locator(".live").is_visible()
+    phone.page.emulate_media(media="screen")
+
+
+def test_a_script_that_is_not_ours_does_not_run(phone, folder):
+    text = (folder / "try.html").read_text(encoding="utf-8")
+    assert "unsafe-inline" not in text and "unsafe-eval" not in text
+    foreign = text.replace("</main>", "</main><script>window.foreign = true</script><p id='styled' style='color: red'>")
+    (folder / "foreign.html").write_text(foreign, encoding="utf-8")
+    opened(phone, folder, "foreign.html")
+    assert phone.evaluate("window.foreign === undefined")
+    assert phone.evaluate("getComputedStyle(styled).color") != "rgb(255, 0, 0)"
+    assert len(phone.complaints) == 2
+    phone.complaints.clear()
+
+
+def test_a_style_attribute_of_ours_holds():
+    page = live.sealed('<meta charset="utf-8"><p style="color: &quot;red&quot;"><script>1</script><script>2</script>')
+    assert "'unsafe-hashes'" in page and page.count("'sha256-") == 3
+
+
+# ---- What the page is made of ------------------------------------------------------------------------
+
+
+def test_every_example_is_read_right_by_both_networks():
+    x = torch.cat([own.digit(strokes) for strokes in live.EXAMPLES])
+    for name in live.pair("mnist"):
+        assert networks.load(name)(x).argmax(1).tolist() == list(range(10))
+
+
+def test_an_explorer_that_nothing_computes_is_refused():
+    with pytest.raises(ValueError, match="panda or digit, got 'cat'"):
+        live.kinds({"cat": {}})
+
+
+def test_a_qr_code_has_a_name_and_is_an_image():
+    code = live.qr("https://someone.github.io/lecture/site/try.html")
+    assert 'role="img"' in code and "<title>QR code: https://someone.github.io/lecture/site/try.html</title>" in code

@@ -64,10 +64,18 @@ const remember = (name, values, defaults) => {
     const place = location.href.split("#")[0]
     if (all.size || location.hash.includes("=")) history.replaceState(null, "", all.size ? `${place}#${all}` : place)
 }
-const remembered = (name, defaults) => Object.fromEntries(Object.entries(defaults).map(([key, usual]) => {
-    const found = address().get(`${name}.${key}`)
-    return [key, found === null || (typeof usual === "number" && !Number.isFinite(Number(found))) ? usual : typeof usual === "number" ? Number(found) : found]
-}))
+
+// Return what the address says of an explorer's values; the usual one where it says nothing, or what its controls cannot show.
+const remembered = (name, part, defaults) => {
+    const all = address(), values = {...defaults}
+    for (const [key, usual] of Object.entries(defaults)) {
+        const found = all.get(`${name}.${key}`), input = part.querySelector(`select[data-key=${key}], .typed[data-key=${key}]`)
+        if (found === null) continue
+        if (input) input.value = found
+        if (!input || (input.value !== "" && input.checkValidity())) values[key] = typeof usual === "number" ? Number(found) : found
+    }
+    return values
+}
 
 // ---- Pictures and controls ----
 
@@ -332,13 +340,13 @@ const begin = figure => {
         for (const input of part.querySelectorAll("[data-key]")) {
             input.addEventListener("input", () => {
                 const good = input.value !== "" && input.checkValidity()
-                input.toggleAttribute("aria-invalid", !good)
+                good ? input.removeAttribute("aria-invalid") : input.setAttribute("aria-invalid", "true")
                 if (good) return set({[input.dataset.key]: input.tagName === "SELECT" ? input.value : Number(input.value)})
                 sentence.textContent = status.textContent = `${input.ariaLabel.split(",")[0]} is a number from ${input.min} to ${input.max}.`
             })
         }
         part.querySelector(".reset").addEventListener("click", () => set(kind.defaults))
-        const restore = () => set(remembered(name, kind.defaults))
+        const restore = () => set(remembered(name, part, kind.defaults))
         addEventListener("hashchange", restore)
         restore()
     } catch (error) {
