@@ -51,7 +51,13 @@ def test_every_dependency_is_pinned_inside_its_range():
 
 
 def test_every_import_is_declared():
-    names = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml"}
+    names = {
+        "PIL": "pillow",
+        "sklearn": "scikit-learn",
+        "skimage": "scikit-image",
+        "yaml": "pyyaml",
+        "websocket": "websocket-client",
+    }
     comes_along = {"nbclient", "jupyter_client", "IPython"}  # with papermill, jupyterlab and ipywidgets
     declared = {*BASE, *(name for lines in PROJECT["optional-dependencies"].values() for name in requirements(lines))}
     own = {"lecture_utils", *(path.stem for folder in ("scripts", "tests") for path in (ROOT / folder).glob("*.py"))}
