@@ -14,19 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
-from .checks import check_choice, check_count, check_labels, checked_logits, evaluation_mode
-from .linear import best_wrong_margin_linear, worst_margin_linear
-
-__all__ = [
-    "History", "accuracy", "adv_train_step", "best_wrong_margin_linear", "collapsed_at", "fgsm_attack", "fit", "free_step",
-    "hold_out", "one_cycle", "pgd_attack", "risk", "true_risk", "worst_margin_linear",
-]  # fmt: skip
-
+from .checks import check_count, check_labels, checked_logits, evaluation_mode
+from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
 # ---- risk and accuracy -------------------------------------------------------------------------------
 
@@ -129,7 +124,7 @@ class History:
     """What ``fit`` saw, one entry an epoch.
 
     loss: mean training loss. accuracy, robust: on the validation images, without and with an attack (empty where there are
-    none). stopped: "" after the last epoch, "patience" after an early stop, "interrupted" by the user.
+    none). stopped: "" after the last epoch, "interrupted" by the user.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -137,17 +132,11 @@ class History:
     robust: list[float] = field(default_factory=list)
     stopped: str = ""
 
-    @property
-    def best(self):
-        """The epoch, from 0, with the highest robust accuracy (without an attack: accuracy); the first of them."""
-        scores = self.robust or self.accuracy
-        return scores.index(max(scores))
-
 
 def fit(
     model, x, y, *, epochs, validation=None, attack=None, step=None, judge=None, augment=None, batch_size=128,
-    optimizer=torch.optim.Adam, learning_rate=2e-3, warmup=0.0, average=0.0, keep="last", patience=None, generator=None,
-    progress=True, checkpoint=None, watch=None,
+    optimizer=torch.optim.Adam, learning_rate=2e-3, warmup=0.0, average=0.0, generator=None, progress=True, checkpoint=None,
+    watch=None,
 ):  # fmt: skip
     """Train a model in place with a one-cycle step size, against an attack if there is one; return a History.
 
@@ -160,24 +149,19 @@ def fit(
     warmup: over this share of the run the perturbation grows from nothing to all of delta.
     average: decay of a moving average of the weights, which is then what is recorded and kept; 0 is none. Batch normalisation
         keeps the statistics of the latest weights: with it, what is recorded before the last epochs is too low.
-    keep: "last", the weights of the last epoch, or "best", those of the epoch ``History.best``.
-    patience: stop after so many epochs without a better one (None: never).
     generator: orders the batches (None: seed 0). watch: a function (history) called after every epoch.
     checkpoint: a file for the state after every epoch; a run that was interrupted goes on from it to the same weights.
     The model ends in evaluation mode and without gradients, also where an exception ends the run: it then holds the weights
-    kept so far. An interrupt (KeyboardInterrupt) ends the run like that and returns the History.
+    of the last whole epoch. An interrupt (KeyboardInterrupt) ends the run like that and returns the History.
     Raises FloatingPointError when the loss is no longer finite, ValueError where the checkpoint is none or is of another run.
     One thread and two add up in another order: the weights then differ by rounding, which many steps make visible.
     """
     check_labels("y", y, x)
     check_count("epochs", epochs)
-    check_choice("keep", keep, ("last", "best"))
     if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
         raise ValueError("fit needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
     if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
         raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")
-    if validation is None and (keep == "best" or patience):
-        raise ValueError('keep="best" and patience need validation=(x, y), got None')
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     optimizer = optimizer(model.parameters(), lr=learning_rate)
     parts = {"model": model, "optimizer": optimizer}
@@ -192,16 +176,14 @@ def fit(
                 part.load_state_dict(state[name])
             generator.set_state(state["generator"])
         except (KeyError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"{file} is the checkpoint of another network or optimizer: name another file, or delete it"
-            ) from error
+            raise ValueError(f"{file} is the checkpoint of another network or optimizer: name another, or delete it") from error
         history, kept = History(**state["history"]), state["kept"]
     judged = parts["average"].module if average else model
     batches = len(_batches(torch.arange(len(x)), batch_size))
     bar = tqdm(total=epochs * batches, initial=len(history.loss) * batches, unit=" batches", disable=not progress)
     try:
-        while len(history.loss) < epochs and not history.stopped:
-            epoch, total = len(history.loss), 0.0
+        for epoch in range(len(history.loss), epochs):
+            total = 0.0
             model.train()
             order = torch.randperm(len(x), generator=generator, device=generator.device)
             for index, batch in enumerate(_batches(order, batch_size)):
@@ -223,10 +205,7 @@ def fit(
             for name, value in measured.items():
                 getattr(history, name).append(value)
             bar.set_postfix({"loss": f"{history.loss[-1]:.4f}"} | {name: f"{value:.1%}" for name, value in measured.items()})
-            if keep == "last" or history.best == epoch:
-                kept = copy.deepcopy(judged.state_dict())
-            if patience and epoch - history.best >= patience:
-                history.stopped = "patience"
+            kept = copy.deepcopy(judged.state_dict())
             if file:
                 _save(file, parts, generator=generator.get_state(), history=vars(history), kept=kept, data=data)
             if watch:
@@ -254,13 +233,9 @@ def _batches(order, size):
     return parts if len(parts) == 1 or len(parts[-1]) > 1 or size == 1 else [*parts[:-2], torch.cat(parts[-2:])]
 
 
-def _fingerprint(*tensors):
-    """Return a hash of what the tensors hold."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()
+def _fingerprint(x, y):
+    """Return a hash of what the tensors hold, of their shapes and types."""
+    return hashlib.sha256(save({"x": x.contiguous(), "y": y.contiguous()})).hexdigest()
 
 
 def _read(file, data):
@@ -285,14 +260,6 @@ def _save(file, parts, **state):
 def one_cycle(share):
     """Return the step size, relative to its peak, when this share in [0, 1] of the training is done."""
     return share / 0.3 if share < 0.3 else (1 - share) / 0.7
-
-
-def hold_out(x, y, share=0.1, generator=None):
-    """Return (x, y) to train on and (x, y) for validation: a random share of the samples is held out."""
-    generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    order = torch.randperm(len(x), generator=generator, device=generator.device)
-    held, kept = order[: round(share * len(x))], order[round(share * len(x)) :]
-    return (x[kept], y[kept]), (x[held], y[held])
 
 
 def collapsed_at(robust, fall=0.5):

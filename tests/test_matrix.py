@@ -226,7 +226,6 @@ def test_accuracy_and_training_do_not_depend_on_the_defaults():
             attack = training.pgd_attack(0.1, steps=2)
             for step in (None, lambda *batch: training.free_step(*batch, epsilon=0.1)):
                 training.fit(model, x, y, epochs=1, validation=(x, y), attack=None if step else attack, step=step, progress=False)
-            training.hold_out(x, y)
             found.append([training.risk(model, x, y, attack), *model.conv.weight.flatten().tolist()])
     assert found[0] == found[1]
 
@@ -237,4 +236,3 @@ def test_training_on_another_default_device_is_refused_at_the_start():
     with defaults(device="meta"):  # nothing else asks where it is
         (x, y), model = problem(), Brightness()
         assert training.accuracy(model, x, y, training.pgd_attack(0.25)) == 0
-        assert sorted(torch.cat([part[0] for part in training.hold_out(x, y)]).flatten().tolist()) == sorted(x.flatten().tolist())

@@ -324,15 +324,7 @@ def test_a_step_size_that_is_too_large_raises(small, tmp_path):
     assert not (tmp_path / "state.pt").exists()  # a diverged state is nothing to go on from
 
 
-@pytest.mark.parametrize("options", [{"keep": "best"}, {"patience": 2}])
-def test_what_looks_at_the_validation_images_needs_them(small, options):
-    with pytest.raises(ValueError, match="need validation"):
-        fit(small, validation=None, **options)
-
-
 def test_training_refuses_wrong_options(small):
-    with pytest.raises(ValueError, match="keep must be one of .*, got 'first'"):
-        fit(small, keep="first")
     with pytest.raises(ValueError, match="epochs must be an integer >= 1, got 0"):
         fit(small, epochs=0)
 
@@ -396,41 +388,6 @@ def test_the_moving_average_of_the_weights_is_kept(small):
     assert torch.allclose(weights(model), expected, atol=1e-6) and not torch.allclose(weights(model), steps[-1], atol=1e-3)
 
 
-def unlearning(model, optimizer, x, y, *, from_step, count):
-    """Train, and from some step on do the opposite."""
-    count.append(1)
-    loss = training._descend(model, optimizer, x, y)
-    if len(count) > from_step:
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.mul_(0.9)
-    return loss
-
-
-@pytest.mark.parametrize("options", [{}, {"patience": 2}, {"average": 0.5}])
-def test_the_best_weights_are_kept(small, options):
-    seen, count = [], []
-    step = functools.partial(unlearning, from_step=30, count=count)
-    model = network()
-
-    def watch(history):
-        seen.append(len(history.loss))
-
-    _, history = fit(small, model, epochs=12, step=step, keep="best", watch=watch, **options)
-    assert history.best < len(history.accuracy) - 1 and history.accuracy[-1] < history.accuracy[history.best]
-    assert training.accuracy(model, *small) == history.accuracy[history.best]
-    assert seen == list(range(1, len(history.loss) + 1))
-    if "patience" in options:
-        assert history.stopped == "patience" and len(history.loss) == history.best + 3 < 12
-    else:
-        assert history.stopped == "" and len(history.loss) == 12
-
-
-def test_with_an_attack_the_best_is_the_most_robust():
-    assert training.History(accuracy=[0.9, 0.8, 0.7], robust=[0.1, 0.3, 0.3]).best == 1
-    assert training.History(accuracy=[0.9, 0.95, 0.7]).best == 1
-
-
 def failing_at(kind, calls):
     count = [0]
 
@@ -468,7 +425,7 @@ def test_what_was_learnt_before_an_exception_is_kept(small, kind):
 
 
 def test_a_run_that_the_user_interrupted_goes_on_to_the_same_weights(small, tmp_path):
-    options = {"average": 0.9, "keep": "best", "warmup": 0.5}
+    options = {"average": 0.9, "warmup": 0.5}
     generator = seeded(3)
     whole, history = fit(small, attack=training.fgsm_attack(0.1, generator=generator), generator=generator, **options)
     generator, calls = seeded(3), []
@@ -513,14 +470,6 @@ def test_free_training_learns(small):
     model, _ = fit(small, epochs=8, step=step)
     plain, _ = fit(small, epochs=25)
     assert training.accuracy(model, *small, fgsm) > training.accuracy(plain, *small, fgsm) + 0.1
-
-
-def test_a_held_out_share_is_a_partition():
-    x, y = torch.arange(50.0)[:, None], torch.arange(50)
-    (kept, kept_y), (held, held_y) = training.hold_out(x, y, 0.2, seeded(1))
-    assert len(held) == 10 and sorted([*kept_y.tolist(), *held_y.tolist()]) == list(range(50))
-    assert torch.equal(kept[:, 0].long(), kept_y) and torch.equal(held[:, 0].long(), held_y)
-    assert torch.equal(training.hold_out(x, y)[1][0], training.hold_out(x, y)[1][0])
 
 
 def test_a_collapse_is_the_first_fall_below_half_of_the_best():
