@@ -26,7 +26,8 @@ from PIL import Image
 BLACK, ORANGE, BLUE, GREEN, VERMILION = "#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00"
 STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, (0, (5, 1)))]
 STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
-CLASS_COLOURS = VERMILION, BLUE  # of the classes -1 and +1
+MARKERS = "os^vD"
+CLASSES = (VERMILION, "none"), (BLUE, "none")  # dots of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 QUALITY = 80  # of a JPEG or WebP file, of 100
@@ -58,6 +59,14 @@ class Panel:
         FigureCanvasAgg(self.figure)
         self.axes = list(self.figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths).flat)
         self.moving, self.alt, self._still = [], "", None
+
+    def __init_subclass__(cls):
+        cls.__init__ = styled(cls.__init__)
+
+    def showing(self, alt):
+        """Take the alternative text of what is shown now, and return the panel: how every ``update`` ends."""
+        self.alt = alt
+        return self
 
     def moves(self, *artists):
         """Mark artists as moving: drawn anew at every update, in this order, above everything that stays."""
@@ -147,7 +156,6 @@ class Images(Panel):
     photographs: they are large, and stored as a JPEG file, a tenth of the size.
     """
 
-    @styled
     def __init__(self, columns, rows=1, width=9.0, lines=1, photographs=False):
         side, self.photographs = width / columns, photographs
         super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
@@ -168,8 +176,7 @@ class Images(Panel):
             frame.set(visible=pixel is not None, bounds=(column / width, 1 - (row + 1) / height, 1 / width, 1 / height))
         for artist, caption in zip(self.captions, captions, strict=True):
             artist.set_text(caption)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Probabilities(Panel):
@@ -178,7 +185,6 @@ class Probabilities(Panel):
     categories: names of the classes. names: of the kinds of bars, one behind the other.
     """
 
-    @styled
     def __init__(self, columns, categories, names, width=9.0):
         super().__init__([1] * columns, (width, 6), rows=2)
         self.images = [Pixels(axes) for axes in self.axes[:columns]]
@@ -201,8 +207,7 @@ class Probabilities(Panel):
             for bars, values in zip(kinds, shares, strict=True):
                 for bar, value in zip(bars, values, strict=True):
                     bar.set_height(value)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Curves(Panel):
@@ -212,7 +217,6 @@ class Curves(Panel):
     ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
     """
 
-    @styled
     def __init__(self, names, x, y, log="", size=(9, 4.2), ticks=None, legend=None):
         super().__init__(size=size)
         (axes,) = self.axes
@@ -238,8 +242,7 @@ class Curves(Panel):
             line.set_data(x, values)
         self.mark.set_visible(mark is not None)
         self.mark.set_xdata([mark, mark])
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 def _prepare(axes, names, x, y, log=""):
@@ -247,7 +250,13 @@ def _prepare(axes, names, x, y, log=""):
     axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
     axes.set_xscale("log" if "x" in log else "linear")
     axes.set_yscale("log" if "y" in log else "linear")
-    return [axes.plot([], [], color=c, linestyle=s, label=name)[0] for name, (c, s) in zip(names, STYLES, strict=False)]
+    return _lines(axes, names)
+
+
+def _lines(axes, names, styles=STYLES, **look):
+    """Return one empty line a name, each in its own style; with markers, ``marker`` holds one each."""
+    looks = zip(names, styles, look.pop("marker", [""] * len(names)), strict=False)
+    return [axes.plot([], [], color=c, linestyle=s, marker=m, label=name, **look)[0] for name, (c, s), m in looks]
 
 
 class Square(Panel):
@@ -257,16 +266,12 @@ class Square(Panel):
     logarithmic. mark: what the vertical line in the curve is called, point: what the dot on it is called.
     """
 
-    @styled
     def __init__(self, names, reach, x, y, mark, point):
         super().__init__((1, 1.25), (10, 4.6))
         plane, side = self.axes
         plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="δ₁", ylabel="δ₂")
         self.square = plane.add_patch(Rectangle((0, 0), 0, 0, fill=False, linewidth=2, edgecolor="#777777"))
-        self.paths = [
-            plane.plot([], [], color=c, linestyle=s, marker=m, markersize=9, label=name)[0]
-            for name, (c, s), m in zip(names, STYLES, "os^", strict=False)
-        ]
+        self.paths = _lines(plane, names, marker=MARKERS, markersize=9)
         plane.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, columnspacing=1, borderpad=0)
         (self.curve,) = _prepare(side, [y[0]], x, (" ", *y[1:]), "x")
         self.mark = side.axvline(x[1], color=VERMILION, linestyle="--", label=mark)
@@ -282,8 +287,7 @@ class Square(Panel):
         self.curve.set_data(x, values)
         self.mark.set_xdata([mark, mark])
         self.point.set_data([point[0]], [point[1]])
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Search(Panel):
@@ -292,7 +296,6 @@ class Search(Panel):
     steps: length of the curve. label: of its axis. low, high: its range. line: height of the line, named by ``best``.
     """
 
-    @styled
     def __init__(self, steps, label, low, high, line, best):
         super().__init__((1, 1, 1.5), (11, 3.9))
         self.images = [Pixels(axes) for axes in self.axes[:2]]
@@ -311,8 +314,7 @@ class Search(Panel):
         self.axes[0].set(xlim=(0, image.shape[-1]), ylim=(image.shape[-2], 0))
         self.dots.set_offsets(np.asarray(points)[:, ::-1])
         self.curve.set_data(range(len(values)), values)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Regions(Panel):
@@ -321,7 +323,6 @@ class Regions(Panel):
     titles: of the planes. x, y: (label, low, high) of their axes. names: of the classes, -1 and +1.
     """
 
-    @styled
     def __init__(self, titles, x, y, names, size=(10, 4.6)):
         super().__init__([1] * len(titles), size)
         shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
@@ -332,13 +333,7 @@ class Regions(Panel):
         extent = (*x[1:], *y[1:])
         options = {"extent": extent, "origin": "lower", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
         self.fields = [axes.imshow([[0.0]], shades, **options) for axes in self.axes]
-        self.dots = [
-            [
-                axes.plot([], [], m, color=c, markersize=4, label=name)[0]
-                for name, c, m in zip(names, CLASS_COLOURS, "os", strict=True)
-            ]
-            for axes in self.axes
-        ]
+        self.dots = [_lines(axes, names, CLASSES, marker=MARKERS, markersize=4) for axes in self.axes]
         for field, dots in zip(self.fields, self.dots, strict=True):
             self.moves(field, *dots)
         self.moves(self.axes[0].legend(loc="lower left", markerscale=2, borderpad=0, handletextpad=0))
@@ -349,23 +344,18 @@ class Regions(Panel):
             artist.set_data(np.asarray(values) > 0)
             for line, label in zip(dots, (-1, 1), strict=True):
                 line.set_data(*np.asarray(points)[np.asarray(labels) == label].T)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Scatter(Panel):
     """Points of two kinds or more over the diagonal on which the two coordinates are equal. x, y: (label, low, high)."""
 
-    @styled
     def __init__(self, names, x, y, size=(6.5, 5)):
         super().__init__(size=size)
         (axes,) = self.axes
         axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
         axes.axline((0, 0), slope=1, color="#777777", linewidth=2, label="equal")
-        self.dots = [
-            axes.plot([], [], m, color=c, markersize=6, alpha=0.7, label=name)[0]
-            for name, (c, _), m in zip(names, STYLES, "os^vD", strict=False)
-        ]
+        self.dots = _lines(axes, names, [(c, "none") for c, _ in STYLES], marker=MARKERS, markersize=6, alpha=0.7)
         axes.legend(loc="lower right")
         self.moves(*self.dots)
 
@@ -373,8 +363,7 @@ class Scatter(Panel):
         """points: one array (n, 2) a name."""
         for line, values in zip(self.dots, points, strict=True):
             line.set_data(*np.asarray(values).T)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Matrix(Panel):
@@ -383,7 +372,6 @@ class Matrix(Panel):
     shape: (rows, columns). rows, columns: labels of the axes. name: of the numbers. reach: the scale goes from -reach to reach.
     """
 
-    @styled
     def __init__(self, shape, rows, columns, name, reach, size=(6.6, 5)):
         super().__init__(size=size)
         (axes,) = self.axes
@@ -400,8 +388,7 @@ class Matrix(Panel):
     def update(self, values, alt):
         """values: an array of that shape."""
         self.colours.set_data(np.asarray(values))
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Planes(Panel):
@@ -411,7 +398,6 @@ class Planes(Panel):
     points: names of the points. circles: names of the circles.
     """
 
-    @styled
     def __init__(self, columns, x, y, regions, points, circles, size=(11, 5)):
         super().__init__([1] * columns, size)
         self.fields, self.circles, self.points = [], [], []
@@ -424,8 +410,7 @@ class Planes(Panel):
             looks = zip(circles, CIRCLES, strict=False)
             rings = [Circle((0, 0), 0.0, fill=False, lw=2.5, ls=style, ec=colour, label=name) for name, (colour, style) in looks]
             self.circles.append([axes.add_patch(ring) for ring in rings])
-            dots = [axes.plot([], [], mark, color=BLACK, markersize=10, label=p) for p, mark in zip(points, "os^X", strict=False)]
-            self.points.append([dot for (dot,) in dots])
+            self.points.append(_lines(axes, points, [(BLACK, "none")] * 4, marker="os^X", markersize=10))
         colours = [np.array(colour) / 255 for colour in REGIONS]
         parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
         lines = [Line2D([], [], color=c, linestyle=s, label=name) for name, (c, s) in zip(circles, CIRCLES, strict=False)]
@@ -442,8 +427,7 @@ class Planes(Panel):
             for dot, place in zip(self.points[plane], points[plane], strict=True):
                 dot.set_data([place[0]], [place[1]])
             self.titles[plane].set_text(title)
-        self.alt = alt
-        return self
+        return self.showing(alt)
 
 
 class Distribution(Panel):
@@ -454,7 +438,6 @@ class Distribution(Panel):
     height: of the histograms, as a density. names, x, y, log: of the curves, as in ``Curves``.
     """
 
-    @styled
     def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(11, 4.6)):
         super().__init__((1, 1.1), size)
         (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
@@ -489,5 +472,4 @@ class Distribution(Panel):
         for line, values in zip(self.curves, curves, strict=True):
             line.set_data(x, values)
         self.mark.set_xdata([mark, mark])
-        self.alt = alt
-        return self
+        return self.showing(alt)
