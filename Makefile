@@ -30,7 +30,10 @@ build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_
 	$(PY) scripts/execute.py --frames $<
 
 test: .venv/ready-test ## set up, run everything that checks
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+quick: .venv/ready-test ## set up, run what needs no browser and no notebook: a minute
+	$(PY) -m pytest -n 2 -m "not slow"
 
 solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
 	$(PY) scripts/solve.py
@@ -62,4 +65,4 @@ clean: ## delete build/ and all caches (.venv stays)
 	$(PIP) '.[test,peers,grading,sweep]'
 	@touch $@
 
-.PHONY: help lab run site slides solutions links test bench checkpoints clean
+.PHONY: help lab run site slides solutions links test quick bench checkpoints clean

@@ -211,7 +211,7 @@ class Peak(threading.Thread):
         self.join()
 
     def run(self):
-        while not self.stopped.wait(0.02):
+        while not self.stopped.wait(0.1):  # a look costs milliseconds: it goes through all processes of the machine
             for child in psutil.Process().children():
                 try:
                     self.bytes = max(self.bytes, child.memory_info().rss)

@@ -8,13 +8,13 @@ import sys
 import pytest
 import yaml
 
-import conftest
+import executions
 import export
 import links
-from conftest import NOTEBOOKS, ROOT
+from executions import NOTEBOOKS, ROOT
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-needs_limits = pytest.mark.skipif(not conftest.binder(0), reason="no taskset or prlimit on this machine")
+needs_limits = pytest.mark.skipif(not executions.binder(0), reason="no taskset or prlimit on this machine")
 
 
 def test_repo2docker_builds_from_environment_yml_with_the_projects_python():
@@ -51,7 +51,7 @@ def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip,
 @needs_limits
 @each_notebook
 def test_one_core_and_two_gigabytes_are_enough(path, runs):
-    status, printed, _ = runs[path, "seed 1"].result()
+    status, printed, _ = runs[path, "seed 1"]
     assert status == 0, printed
     megabytes = float(printed.splitlines()[-1].split()[3])
     assert megabytes < 1200
@@ -60,8 +60,8 @@ def test_one_core_and_two_gigabytes_are_enough(path, runs):
 @needs_limits
 def test_the_limits_hold():
     allocate = "import os, numpy; numpy.ones(int({size})); print(len(os.sched_getaffinity(0)))"
-    assert conftest.run(["-c", allocate.format(size=1e6)], limits=conftest.binder(0)) == (0, "1\n")
-    status, printed = conftest.run(["-c", allocate.format(size=3e8)], limits=conftest.binder(0))
+    assert executions.run(["-c", allocate.format(size=1e6)], limits=executions.binder(0)) == (0, "1\n")
+    status, printed = executions.run(["-c", allocate.format(size=3e8)], limits=executions.binder(0))
     assert status != 0 and "Unable to allocate" in printed
 
 

@@ -2,13 +2,12 @@
 
 import io
 import re
-import shutil
 
 import nbformat
 import pytest
 from PIL import Image
 
-from conftest import NOTEBOOKS, run_notebook
+from executions import NOTEBOOKS, made_quick, run_notebook
 
 lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -59,10 +58,10 @@ NOISE = "import sys\nprint('a warning', file=sys.stderr)"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """JupyterLab on copies of the notebooks, a small one as execute.py stores it, and one that fails."""
+    """JupyterLab on copies of the notebooks, in which quick is True, a small one as execute.py stores it, and one that fails."""
     folder = tmp_path_factory.mktemp("lab")
     for path in NOTEBOOKS:
-        shutil.copy(path, folder)
+        made_quick(path, folder / path.name)
     nbformat.write(lab.notebook(SETUP, EXPLORER, EXPLORER), folder / "small.ipynb")
     status, printed, stored = run_notebook(folder / "small.ipynb", folder / "stored")
     assert status == 0, printed

@@ -25,7 +25,7 @@ import execute
 import explorers
 import export
 import frames
-from conftest import ROOT
+from executions import ROOT
 from lecture_utils import data, explore, import_torchvision, networks, plots
 from test_data import write_mnist
 from test_notebooks import written

@@ -12,7 +12,7 @@ import pytest
 
 import execute
 import solve
-from conftest import NOTEBOOKS, ROOT
+from executions import NOTEBOOKS, ROOT
 from lecture_utils.exercises import exercise
 
 pytest.importorskip("nbgrader", reason="the extra `grading` is not installed")

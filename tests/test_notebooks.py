@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import conftest
 import execute
-from conftest import NOTEBOOKS, code_cells, run_nbval, run_notebook
+import executions
+from executions import NOTEBOOKS, code_cells, run_nbval, run_notebook
 from lecture_utils.exercises import EXERCISES
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-needs_mnist = pytest.mark.skipif(not conftest.data_folder(), reason="no MNIST: name a folder that holds it in LECTURE_DATA")
+needs_mnist = pytest.mark.skipif(not executions.data_folder(), reason="no MNIST: name a folder that holds it in LECTURE_DATA")
 LINK = re.compile(r"\[((?:[^][]|\[[^]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")  # words, target
 NUMBER = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
 
@@ -28,29 +28,29 @@ NUMBER = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
 
 
 @each_notebook
-def test_it_runs_within_its_memory_and_time(path, runs):
-    status, printed, _ = runs[path, "plain"].result()
+def test_it_runs_with_another_seed_within_its_memory_and_time(path, runs):
+    status, printed, output = runs[path, "seed 1"]
     assert status == 0, printed
+    assert [cell for cell in execute.read(output).cells if cell.id == "injected-parameters"]
     row = next(line.split() for line in printed.splitlines() if line.startswith(path.stem))  # the kernel may say more after it
     _, seconds, megabytes, *_ = map(float, row[1:])
     assert megabytes < 1200
     assert seconds < 120  # of the kernel's CPU, whatever else the machine does
 
 
+@needs_mnist
 @each_notebook
-@pytest.mark.parametrize("parameter", ["seed 1", "quick True", pytest.param("dataset mnist", marks=needs_mnist)])
-def test_it_runs_with_another_parameter(path, parameter, runs):
-    if parameter.startswith("dataset") and "dataset" not in parameters(execute.read(path)):
+def test_it_runs_on_another_data_set(path, runs):
+    if "dataset" not in executions.parameters(path):
         pytest.skip("this notebook reads no data set")
-    status, printed, output = runs[path, parameter].result()
+    status, printed, _ = runs[path, "dataset mnist"]
     assert status == 0, printed
-    assert [cell for cell in execute.read(output).cells if cell.id == "injected-parameters"]
 
 
 @each_notebook
 def test_every_cell_can_be_run_again_at_any_time_with_the_same_result(path, runs):
-    """After the whole notebook has run, in a random order: no name is used for two things."""
-    status, printed, output = runs[path, "twice"].result()
+    """After the whole notebook has run, in a random order: no name is used for two things. With quick = True."""
+    status, printed, output = runs[path, "again"]
     assert status == 0, printed
     cells = {cell.id: cell for cell in code_cells(execute.read(output))}
     pairs = [(cells[name.split("-again-")[0]], cell) for name, cell in cells.items() if "-again-" in name]
@@ -59,42 +59,45 @@ def test_every_cell_can_be_run_again_at_any_time_with_the_same_result(path, runs
 
 
 @each_notebook
-def test_executing_again_changes_no_byte(path, runs, executed):
-    """The run in which cells run again afterwards, without those, is another execution from a fresh kernel."""
-    status, printed, output = runs[path, "twice"].result()
-    assert status == 0, printed
-    other = execute.read(output)
-    other.cells = [cell for cell in other.cells if "-again-" not in cell.id and cell.id != "moves"]
-    assert execute.text(other) == execute.text(executed(path))
+def test_executing_again_changes_no_byte(path, runs):
+    """The run in which cells run again afterwards, and the one with the exercises solved, each from a fresh kernel."""
+    both = []
+    for name in ("again", "solved"):
+        status, printed, output = runs[path, name]
+        assert status == 0, printed
+        notebook = execute.read(output)
+        notebook.cells = [cell for cell in notebook.cells if ours(cell)]
+        for cell in code_cells(notebook):
+            cell.execution_count = None  # a solution takes one more
+            for one in cell.outputs:
+                one.pop("execution_count", None)
+        both.append(execute.text(notebook))
+    assert both[0] == both[1] and len(notebook.cells) > 40
 
 
 @each_notebook
-def test_every_slider_moves_to_both_ends(path, runs):
-    status, printed, output = runs[path, "twice"].result()
+def test_every_slider_moves_to_both_ends(path, moved):
+    status, printed, _, output = moved(path)
     assert status == 0, printed
-    found = moved(output)
+    found = told(output)
     wrong = [line for line in found if not line.endswith(" - moves")]
     assert found and not wrong, "\n".join(wrong)
 
 
 @each_notebook
-def test_the_stored_notebook_passes_nbval(path, runs):
-    status, printed, counts = runs[path, "nbval"].result()
-    assert (status, counts) == (0, {"passed": len(code_cells(execute.read(path)))}), printed
-
-
-@each_notebook
 def test_what_is_stored_is_what_the_notebook_says(path, executed):
-    """Up to the last digits, which differ between processors, and the bytes of the pictures."""
+    """Word for word where nbval is told to compare; else up to numbers, whose last digits differ between processors."""
     stored, now = execute.read(path), executed(path)
     assert [cell.source for cell in stored.cells] == [cell.source for cell in now.cells]
     for one, other in zip(code_cells(stored), code_cells(now), strict=True):
         assert one.execution_count == other.execution_count
         assert [outline(output) for output in one.outputs] == [outline(output) for output in other.outputs], one.source
+        assert not checked(one) or text_of(one) == text_of(other), one.source
 
 
 @each_notebook
-def test_nbval_sees_a_changed_number(path, tmp_path):
+def test_nbval_passes_what_is_stored_and_sees_a_changed_number(path, tmp_path):
+    """Up to the first cell that it compares, whose number is changed: that one fails, and those before it pass."""
     notebook = execute.read(path)
     last = next(i for i, cell in enumerate(notebook.cells) if checked(cell) and re.search(r"\d", text_of(cell)))
     notebook.cells = notebook.cells[: last + 1]
@@ -172,16 +175,16 @@ def test_an_error_inside_interact_is_found():
 
 
 def test_an_explorer_that_raises_at_one_end_of_its_slider_is_found(tmp_path):
-    source = written(tmp_path / "a.ipynb", DRAW.format(wrong="epsilon > 0.1"), conftest.MOVES)
+    source = written(tmp_path / "a.ipynb", DRAW.format(wrong="epsilon > 0.1"), executions.MOVES)
     status, printed, output = run_notebook(source, tmp_path / "out")
     assert status == 0, printed
-    assert moved(output) == ["draw - ValueError: the drawing went wrong"]
+    assert told(output) == ["draw - ValueError: the drawing went wrong"]
 
 
 def test_a_failed_execution_leaves_the_stored_notebook_alone(tmp_path):
     source = written(tmp_path / "a.ipynb", "print(seed)", "1 / 0")
     before = source.read_bytes()
-    status, printed = conftest.run(["scripts/execute.py", source, "--store"])
+    status, printed = executions.run(["scripts/execute.py", source, "--store"])
     assert status != 0 and "ZeroDivisionError" in printed
     assert source.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["a.ipynb"]
 
@@ -204,9 +207,8 @@ def test_the_kernel_is_this_interpreters_own(tmp_path, monkeypatch):
 
 @each_notebook
 def test_the_first_code_cell_holds_the_parameters(path):
-    notebook = execute.read(path)
-    assert "parameters" in code_cells(notebook)[0].metadata.get("tags", [])
-    assert {"seed", "quick"} <= parameters(notebook).keys()
+    assert "parameters" in code_cells(execute.read(path))[0].metadata.get("tags", [])
+    assert {"seed", "quick"} <= executions.parameters(path).keys()
 
 
 @each_notebook
@@ -309,13 +311,15 @@ def headings(path):
     return re.findall("^#+ .*$", prose(path), flags=re.MULTILINE)
 
 
-def moved(path):
+def told(path):
     """Return what the cell that moves all sliders printed, a line an explorer."""
-    return next(text_of(cell).splitlines() for cell in code_cells(execute.read(path)) if cell.source == conftest.MOVES)
+    return next(text_of(cell).splitlines() for cell in code_cells(execute.read(path)) if cell.source == executions.MOVES)
 
 
-def parameters(notebook):
-    return execute.papermill.inspect_notebook(notebook)
+def ours(cell):
+    """Whether a cell is in the notebook as it is, and no answer or check."""
+    added = "-again-" in cell.id or cell.id.endswith("-solution")
+    return not added and not {"exercise", "check"}.intersection(cell.metadata.get("tags", []))
 
 
 def checked(cell):

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, strategies
 from PIL import Image
 
-import conftest
 import execute
+import executions
 import export
 import frames
 import mathml
-from conftest import NOTEBOOKS
+from executions import NOTEBOOKS
 from lecture_utils import data, plots
 from lecture_utils.explore import explore, frames_name, slider
 
@@ -104,14 +104,14 @@ SHOW_ALL = """() => {
 
 
 @pytest.fixture(scope="module")
-def built(runs, tmp_path_factory):
+def built(moved, tmp_path_factory):
     """The folder of the export of the suite's own runs, made without a remote; and what the export printed."""
     folder = tmp_path_factory.mktemp("export")
     for path in NOTEBOOKS:
-        status, printed, output = runs[path, "plain"].result()
+        status, printed, output, _ = moved(path)
         assert status == 0, printed
     for script in ("export", "talk"):
-        status, printed = conftest.run([f"scripts/{script}.py", "--executed", output.parent, "--output", folder])
+        status, printed = executions.run([f"scripts/{script}.py", "--executed", output.parent, "--output", folder])
         assert status == 0, printed
     return folder
 
@@ -188,9 +188,9 @@ def test_every_slider_shows_its_text_and_picture_without_a_request_or_a_complain
 
 
 @each_lecture
-def test_pictures_are_those_of_the_live_explorer_pixel_by_pixel(name, browser, runs):
+def test_pictures_are_those_of_the_live_explorer_pixel_by_pixel(name, browser, moved):
     source = next(path for path in NOTEBOOKS if path.stem == Path(name).stem)
-    live, page = live_frames(runs[source, "twice"].result()[2]), browser.shared(name)
+    live, page = live_frames(moved(source)[3]), browser.shared(name)
     here = {one.split("-frames")[0] for one in page.evaluate("[...document.querySelectorAll('.explorer')].map(one => one.id)")}
     assert here == set(live) if name.startswith("site/") else here <= set(live)
     for figure in here:
@@ -387,8 +387,8 @@ def test_links_name_the_repository_and_without_one_they_are_plain(monkeypatch, t
     assert export.repository() == "someone/lecture"
 
 
-def test_a_notebook_executed_without_frames_or_with_foreign_ones_is_refused(tmp_path, runs):
-    output = runs[NOTEBOOKS[0], "plain"].result()[2]
+def test_a_notebook_executed_without_frames_or_with_foreign_ones_is_refused(tmp_path, moved):
+    output = moved(NOTEBOOKS[2])[2]
     shutil.copy(output, tmp_path)
     with pytest.raises(execute.NotebookError, match="--frames"):
         export.read(tmp_path / output.name)
@@ -502,7 +502,7 @@ def git(folder, *arguments):
 
 def live_frames(path):
     """Return {explorer: [(texts of its sliders, PNG as base64, alternative text)]}, from the cell that moves all sliders."""
-    outputs = [one for cell in conftest.code_cells(execute.read(path)) if cell.id == "moves" for one in cell.outputs]
+    outputs = [one for cell in executions.code_cells(execute.read(path)) if cell.id == "moves" for one in cell.outputs]
     found = [one.data["application/json"] for one in outputs if "application/json" in one.get("data", {})]
     return {Path(one["name"]).stem: one["frames"] for one in found}
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import execute
-from conftest import ROOT
+from executions import ROOT
 
 pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
 import sweep  # noqa: E402

@@ -8,7 +8,7 @@ import sysconfig
 
 import pytest
 
-from conftest import ROOT
+from executions import ROOT
 
 
 @pytest.fixture(scope="session")
