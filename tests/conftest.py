@@ -18,7 +18,7 @@ import torch
 
 import execute
 import executions
-from executions import NOTEBOOKS, ROOT, run, run_notebook  # noqa: F401
+from executions import NOTEBOOKS, ROOT
 
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "server"}

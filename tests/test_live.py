@@ -13,7 +13,7 @@ from torch import nn
 
 import explorers
 import live
-from conftest import data_folder
+from executions import data_folder
 from lecture_utils import attacks, data, networks, own
 
 firefox = pytest.importorskip("firefox", reason="needs websocket-client: pip install lecture-utils[test]")
