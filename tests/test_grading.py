@@ -16,6 +16,7 @@ from executions import NOTEBOOKS, ROOT
 from lecture_utils.exercises import exercise
 
 pytest.importorskip("nbgrader", reason="the extra `grading` is not installed")
+pytestmark = pytest.mark.slow
 from nbgrader.nbgraderformat import MetadataValidator  # noqa: E402
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

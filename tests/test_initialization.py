@@ -462,6 +462,7 @@ def test_a_network_of_width_one_million_in_a_million_dimensions_flips():
     assert g2.item() == pytest.approx(0.4644, rel=0.01)
 
 
+@pytest.mark.slow
 def test_such_a_step_takes_less_than_a_second_and_200_megabytes():
     seconds, mebibytes = bench_initialization.measure("conditional", 1_000_000)
     assert seconds < 1 and mebibytes < 190

@@ -138,6 +138,7 @@ def test_robust_training_switches_features_off_one_by_one():
     assert kept == sorted(kept, reverse=True) and kept[0] == 31 and kept[-1] == 1
 
 
+@pytest.mark.slow
 def test_a_network_trained_beyond_the_threshold_has_no_weights_left():
     _, _, X, y = problem(0, n=64, d=4)
     X, epsilon = (X / 8).clamp(-0.4, 0.4) + 0.1 * y[:, None], 0.3

@@ -78,6 +78,7 @@ def defaults(dtype=SINGLE, device="cpu"):
         torch.set_default_dtype(before[0]), torch.set_default_device(None)
 
 
+@pytest.mark.slow
 @every_attack
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_any_type_any_default_type_any_default_device(name, dtype):

@@ -57,6 +57,7 @@ def test_a_shipped_file_is_small_and_the_one_in_the_manifest(name):
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 
 
+@pytest.mark.slow
 @every_network
 def test_the_accuracy_is_the_one_in_the_manifest(name, monkeypatch):
     entry = networks.manifest()[name]
@@ -258,6 +259,7 @@ def test_an_attack_works_on_torchvisions_networks(cache, place):
     assert attacks.margin(model(x + delta), y) < attacks.margin(model(x), y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "cells"), [("alexnet", ["s1-n11", "s1-n13"]), ("googlenet", ["s1-n31", "s1-n32"])])
 def test_the_notebook_attacks_photographs_with_a_network_whose_weights_are_there(cache, place, name, cells):
     """The weights are random: what is drawn means nothing, but it is drawn, of 224 x 224 pixels and 1,000 classes."""

@@ -95,6 +95,7 @@ def test_what_is_stored_is_what_the_notebook_says(path, executed):
         assert not checked(one) or text_of(one) == text_of(other), one.source
 
 
+@pytest.mark.slow
 @each_notebook
 def test_nbval_passes_what_is_stored_and_sees_a_changed_number(path, tmp_path):
     """Up to the first cell that it compares, whose number is changed: that one fails, and those before it pass."""
@@ -120,6 +121,7 @@ def written(path, *sources, first='seed, quick = 0, False\nname = "a"'):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -149,6 +151,7 @@ explorer
 """.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sources",
     [
@@ -174,6 +177,7 @@ def test_an_error_inside_interact_is_found():
     assert execute.hidden_errors(notebook) == ["ValueError: the drawing went wrong"]
 
 
+@pytest.mark.slow
 def test_an_explorer_that_raises_at_one_end_of_its_slider_is_found(tmp_path):
     source = written(tmp_path / "a.ipynb", DRAW.format(wrong="epsilon > 0.1"), executions.MOVES)
     status, printed, output = run_notebook(source, tmp_path / "out")
@@ -181,6 +185,7 @@ def test_an_explorer_that_raises_at_one_end_of_its_slider_is_found(tmp_path):
     assert told(output) == ["draw - ValueError: the drawing went wrong"]
 
 
+@pytest.mark.slow
 def test_a_failed_execution_leaves_the_stored_notebook_alone(tmp_path):
     source = written(tmp_path / "a.ipynb", "print(seed)", "1 / 0")
     before = source.read_bytes()
@@ -189,6 +194,7 @@ def test_a_failed_execution_leaves_the_stored_notebook_alone(tmp_path):
     assert source.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["a.ipynb"]
 
 
+@pytest.mark.slow
 def test_the_kernel_is_this_interpreters_own(tmp_path, monkeypatch):
     kernel = tmp_path / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True)

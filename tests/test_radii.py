@@ -125,6 +125,7 @@ def measured(solver, W, b, a, x, y, strict=True):
     return radius.item(), delta[0].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "integers", "through the origin", "mixed scales", "all but parallel", "on an edge"])
 def test_the_exact_radius_is_that_of_brute_force_in_fractions(kind):
     refused = 0

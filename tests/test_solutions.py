@@ -54,6 +54,7 @@ def test_a_solution_has_the_signature_that_the_task_gives_it(path):
         assert task == made[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

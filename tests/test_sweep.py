@@ -17,6 +17,7 @@ import execute
 from executions import ROOT
 
 pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
+pytestmark = pytest.mark.slow
 import sweep  # noqa: E402
 
 NUMBERS = 'print(f"seed {seed}: accuracy {100 - 50 * epsilon + seed:.1f}% of 1,000")'
