@@ -17,10 +17,14 @@ def check_count(name, value, least=1):
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
+def described(value):
+    """Return what a message says of a wrong argument: type and shape of a tensor, the name of any other type."""
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
 def check_pixels(x, low=0.0, high=1.0):
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
-        raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {kind} (pixels 0..255: divide by 255)")
+        raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {described(x)} (pixels 0..255: divide by 255)")
     if x.numel() == 0:
         raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
     least, most = (extreme.item() for extreme in x.aminmax())
@@ -30,8 +34,7 @@ def check_pixels(x, low=0.0, high=1.0):
 
 def check_labels(name, y, x):
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
-        kind = str(y.dtype) if isinstance(y, torch.Tensor) else type(y).__name__
-        raise TypeError(f"{name} must be a tensor of int64 labels, got {kind}")
+        raise TypeError(f"{name} must be a tensor of int64 labels, got {described(y)}")
     if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
         raise ValueError(
             f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
@@ -55,8 +58,7 @@ def checked_logits(model, x, highest):
             raise
         raise ValueError("the model holds tensors made in torch.inference_mode(), without gradients: make it outside") from error
     if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {got}")
+        raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {described(logits)}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
     if not (logits.detach().amax(1).abs() < torch.inf).all():  # -inf is a class with probability 0, unless all classes are
@@ -75,10 +77,8 @@ def evaluation_mode(model, x):
     making: copies stand in for tensors that were made in inference mode, of which autograd keeps none.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    layers, homes = (
-        [one for one in modules if one.training],
-        [home for one in modules for home in (one._parameters, one._buffers)],
-    )
+    layers = [one for one in modules if one.training]
+    homes = [home for one in modules for home in (one._parameters, one._buffers)]
     made = [(home, name, part) for home in homes for name, part in home.items() if part is not None and part.is_inference()]
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
         try:
@@ -104,8 +104,7 @@ def check_network(W, b, a, X, y):
     """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d), labels y (n,) of -1 and +1; return them in float64."""
     for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):
         if not isinstance(part, torch.Tensor) or not part.is_floating_point() or part.dim() != dim:
-            got = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, torch.Tensor) else type(part).__name__
-            raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {got}")
+            raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(part)}")
         if not part.isfinite().all():
             raise ValueError(f"{name} must be finite, got NaN or infinite entries")
     if not len(W) == len(b) == len(a) or W.shape[1] != X.shape[1]:

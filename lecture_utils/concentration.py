@@ -14,7 +14,7 @@ import torch
 from scipy import optimize, special, stats
 from torch.nn import functional
 
-from .checks import check_choice, check_count
+from .checks import check_choice, check_count, described
 
 ERF = 2 / math.sqrt(math.pi)  # the slope of erf at 0
 
@@ -62,8 +62,7 @@ def _values(function, nodes, name="the function"):
         raise TypeError(f"{name} must be a function of a tensor, got {type(function).__name__}")
     values = function(nodes)
     if not isinstance(values, torch.Tensor) or values.shape != nodes.shape:
-        got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
-        raise TypeError(f"{name} must map a tensor to one of its shape {tuple(nodes.shape)}, got {got}")
+        raise TypeError(f"{name} must map a tensor to one of its shape {tuple(nodes.shape)}, got {described(values)}")
     if values.isnan().any():
         raise ValueError(f"{name} must return numbers, got NaN at x = {nodes[values.isnan()][0].item():g}")
     return values

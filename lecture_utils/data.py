@@ -292,13 +292,12 @@ def read_image(source, size=None):
 
     if size is not None:
         check_count("size", size)
-    pixels = np.asarray(_decode(_content(source)))
+    picture = _decode(_content(source))
     if size is not None:  # before the pixels become floats: 40 megapixels of them are half a gigabyte
-        side = min(pixels.shape[:2])
-        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-        square = Image.fromarray(pixels[top : top + side, left : left + side])
-        pixels = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
-    return _image(pixels)
+        side = min(picture.size)
+        left, top = ((length - side) // 2 for length in picture.size)
+        picture = picture.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
+    return _image(np.asarray(picture))
 
 
 def _content(source):

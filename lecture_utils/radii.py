@@ -182,9 +182,7 @@ class _Point:
             row[self.names[1][j]] = int(side)
         signs *= np.abs(self.exact.a)
         slopes, values = signs @ self.exact.W, signs @ self.z
-        table = [
-            [Fraction(int(v)) for v in (*slope, *unit)] for slope, unit in zip(slopes, np.eye(len(signs), dtype=int), strict=True)
-        ]
+        table = [[Fraction(int(v)) for v in row] for row in np.hstack([slopes, np.eye(len(signs), dtype=int)])]
         for column in range(slopes.shape[1]):
             pivot = next((row for row in table if row[column]), None)
             if pivot:
@@ -392,9 +390,7 @@ def _branch(point, best, radius):
             if np.isinf(point.shortest(on.astype(float), fixed=fixed, push=1e-4 * unit, reach=radius)[1]):
                 continue
         if delta is None or gap.max(initial=-1.0) < 0:
-            raise ArithmeticError(
-                f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or all but tie"
-            )
+            raise ArithmeticError(f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or tie")
         j = int(gap.argmax())
         for state in (True, False):
             heapq.heappush(open_, (max(least, bound), next(order), fixed | {j: state}))

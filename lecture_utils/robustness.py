@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from .checks import check_count, check_signs
+from .checks import check_count, check_signs, described
 from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
 # ---- the data ----------------------------------------------------------------------------------------
@@ -40,8 +40,7 @@ def nearest_neighbour_radius(X, y):
 
 def _check_sphere(X):
     if not isinstance(X, torch.Tensor) or not X.is_floating_point() or X.dim() != 2 or len(X) < 2:
-        got = f"{X.dtype} {tuple(X.shape)}" if isinstance(X, torch.Tensor) else type(X).__name__
-        raise ValueError(f"X must be a tensor of floats (m, d) with m >= 2 points, got {got}")
+        raise ValueError(f"X must be a tensor of floats (m, d) with m >= 2 points, got {described(X)}")
     lengths, radius = X.norm(dim=1), math.sqrt(X.shape[1])
     worst = (lengths - radius).abs().max().item()
     if not worst <= 100 * torch.finfo(X.dtype).eps * radius:

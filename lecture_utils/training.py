@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -268,9 +269,5 @@ def collapsed_at(robust, fall=0.5):
     Training against a weak attack may go blind from one epoch to the next: the network learns to fool the attack, and a
     stronger one finds no robustness left ("catastrophic overfitting", Wong et al. 2020). robust: ``History.robust``, by PGD.
     """
-    best = 0.0
-    for epoch, value in enumerate(robust):
-        if value < fall * best:
-            return epoch
-        best = max(best, value)
-    return None
+    fallen = np.less(robust, fall * np.maximum.accumulate(robust))
+    return int(fallen.argmax()) if fallen.any() else None
