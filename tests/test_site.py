@@ -184,15 +184,16 @@ def test_every_slider_shows_its_text_and_picture_without_a_request_or_a_complain
         for step in steps:
             assert texts.setdefault(step["wanted"], step["picture"]) == step["picture"], f"{figure}: one text, two pictures"
     assert not page.complaints
-    assert not [url for url in page.asked if not url.startswith(("file:", "data:"))]
+    assert not [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))]
 
 
 @each_lecture
 def test_pictures_are_those_of_the_live_explorer_pixel_by_pixel(name, browser, moved):
     source = next(path for path in NOTEBOOKS if path.stem == Path(name).stem)
     live, page = live_frames(moved(source)[3]), browser.shared(name)
-    here = {one.split("-frames")[0] for one in page.evaluate("[...document.querySelectorAll('.explorer')].map(one => one.id)")}
-    assert here == set(live) if name.startswith("site/") else here <= set(live)
+    ids = "[...document.querySelectorAll('{}')].map(one => one.id)"
+    here, computing = (set(page.evaluate(ids.format(kind))) for kind in (".explorer", ".computing"))
+    assert here | computing == set(live) if name.startswith("site/") else here <= set(live)
     for figure in here:
         sliders = json.loads(page.locator(f"[id='{figure}-frames']").text_content())["sliders"]
         assert len(live[figure]) >= 3
@@ -221,7 +222,7 @@ def test_every_picture_says_what_it_shows_and_every_slider_has_a_label(name, bro
     page = browser.shared(name)
     alts = page.evaluate("[...document.images].map(one => one.alt)")
     assert all(len(alt) > 10 for alt in alts)
-    labels = page.evaluate("[...document.querySelectorAll('input')].map(one => one.labels[0]?.textContent)")
+    labels = page.evaluate("[...document.querySelectorAll('input')].map(one => one.labels[0]?.textContent ?? one.ariaLabel)")
     assert all(labels)
 
 
@@ -252,12 +253,12 @@ def test_the_print_has_the_default_pictures_and_no_sliders(name, opened):
         texts.append(caption.text_content())
         figure.locator("input").first.press("ArrowRight" if figure.locator("input").first.input_value() == "0" else "ArrowLeft")
         page.wait_for_timeout(50)
-    moved = page.locator("figcaption").all_text_contents()
+    moved = page.locator(".explorer figcaption").all_text_contents()
     assert all(a != b for a, b in zip(moved, texts, strict=True))
     page.pdf()
     assert page.evaluate("printed") == [[True, text, text] for text in texts]
     page.wait_for_timeout(100)
-    assert page.locator("figcaption").all_text_contents() == moved
+    assert page.locator(".explorer figcaption").all_text_contents() == moved
     page.emulate_media(media="print")
     assert not any(one.is_visible() for one in page.locator("input, nav").all())
 

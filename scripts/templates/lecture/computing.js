@@ -6,15 +6,14 @@ const stored = () => JSON.parse(document.getElementById("live-data").textContent
 const percent = share => `${Math.round(100 * share)} %`
 const escaped = text => new Option(text).innerHTML
 
-// ---- Computing: in a worker, else here ----
+// ---- Computing: each network in a worker of its own, else here ----
 
-const asked = new Map(), sent = new Set()
-let service, count = 0
+const services = new Map(), asked = new Map()
 
-const answered = ({data: {number, results, error}}) => {
+const answered = ({data: {number, result, error}}) => {
     const {done, fail} = asked.get(number)
     asked.delete(number)
-    error ? fail(new Error(error)) : done(results)
+    error ? fail(new Error(error)) : done(result)
 }
 
 const serviceHere = () => {
@@ -23,15 +22,19 @@ const serviceHere = () => {
     return {postMessage: data => setTimeout(() => scope.onmessage({data}))}
 }
 
-const started = () => {
+const started = name => {
     try {
         const source = `${document.getElementById("live-script").textContent}Live.serve(self)`
         const worker = new Worker(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
         worker.onmessage = answered
-        worker.onerror = () => { // no worker after all: what was asked for is computed here
-            service = serviceHere()
-            sent.clear()
-            for (const [number, {calls}] of asked) post(number, calls)
+        worker.onerror = () => { // no worker after all: what it was asked for is computed here
+            services.set(name, serviceHere())
+            let given = stored().networks[name]
+            for (const [number, one] of asked) {
+                if (one.name !== name) continue
+                services.get(name).postMessage({number, given, task: one.task, rest: one.rest})
+                given = undefined
+            }
         }
         return worker
     } catch {
@@ -39,16 +42,12 @@ const started = () => {
     }
 }
 
-const post = (number, calls) => {
-    const names = [...new Set(calls.map(([, name]) => name))].filter(name => !sent.has(name)), {networks} = names.length ? stored() : {}
-    names.forEach(name => sent.add(name))
-    service.postMessage({number, given: Object.fromEntries(names.map(name => [name, networks[name]])), calls})
-}
-
-const compute = calls => new Promise((done, fail) => {
-    service ??= started()
-    asked.set(++count, {done, fail, calls})
-    post(count, calls)
+let count = 0
+const compute = ([task, name, ...rest]) => new Promise((done, fail) => {
+    const given = services.has(name) ? undefined : stored().networks[name]
+    if (!services.has(name)) services.set(name, started(name))
+    asked.set(++count, {done, fail, task, name, rest})
+    services.get(name).postMessage({number: count, given, task, rest})
 })
 
 // ---- Values in the address: #digit.epsilon=0.137 ----
@@ -313,7 +312,7 @@ const begin = figure => {
         try {
             do {
                 next = false
-                const own = {...values}, calls = kind.calls(own), results = await compute(calls)
+                const own = {...values}, calls = kind.calls(own), results = await Promise.all(calls.map(compute))
                 sentence.textContent = kind.show(results, calls, own)
                 figure.dispatchEvent(new CustomEvent("shown", {detail: own}))
             } while (next)

@@ -202,8 +202,13 @@ const crossEntropy = (f, y) => {
     }
 }
 
+const loss = (network, x, y) => {
+    const f = logits(network, x)
+    return {f, ...crossEntropy(f, y)}
+}
+
 const gradient = (network, x, y) => {
-    const f = logits(network, x), {value, slope} = crossEntropy(f, y)
+    const {f, value, slope} = loss(network, x, y)
     return {f, value, slope: network.backward(slope)}
 }
 
@@ -223,7 +228,8 @@ const pgd = (network, x, y, {epsilon, eta = null, steps = 40, keepBest = true, w
     let delta = new Float64Array(x.length), best = null
     for (let step = 0; step <= steps; step++) {
         if (step === steps && !keepBest) return delta
-        const {f, value, slope} = gradient(network, x.map((one, i) => one + delta[i]), y), fools = argmax(f) !== y
+        const look = step < steps ? gradient : loss, {f, value, slope} = look(network, x.map((one, i) => one + delta[i]), y)
+        const fools = argmax(f) !== y
         watch(delta, value, fools)
         if (!best || (fools === best.fools ? value > best.value : fools)) best = {delta, value, fools}
         if (step === steps) return best.delta
@@ -240,14 +246,14 @@ const attacked = (network, x, {as, ...options}) => {
     return {y, before, delta, after: softmax(logits(network, delta.map((one, i) => x[i] + one)))}
 }
 
-// Answer what a scope, such as a worker, is sent: {number, given: networks to load, calls: [function, network, ...arguments]}.
+// Answer what a scope, such as a worker, is sent: {number, given: a network to load, if not yet, task, arguments}.
 const serve = scope => {
-    const tasks = {logits, gradient, fgsm, pgd, attacked}, networks = {}
-    scope.onmessage = ({data: {number, given, calls}}) => {
+    const tasks = {logits, gradient, fgsm, pgd, attacked}
+    let network
+    scope.onmessage = ({data: {number, given, task, rest}}) => {
         try {
-            for (const [name, one] of Object.entries(given)) networks[name] = load(one)
-            const results = calls.map(([task, name, ...rest]) => tasks[task](networks[name], ...rest))
-            scope.postMessage({number, results})
+            if (given) network = load(given)
+            scope.postMessage({number, result: tasks[task](network, ...rest)})
         } catch (error) {
             scope.postMessage({number, error: error.message})
         }
