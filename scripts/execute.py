@@ -211,8 +211,12 @@ class Peak(threading.Thread):
         self.join()
 
     def run(self):
-        while not self.stopped.wait(0.1):  # a look costs milliseconds: it goes through all processes of the machine
-            for child in psutil.Process().children():
+        looks, children = 0, []
+        while not self.stopped.wait(0.1):
+            if looks % 10 == 0:  # to find them goes through all processes of the machine: milliseconds
+                children = psutil.Process().children()
+            looks += 1
+            for child in children:
                 try:
                     self.bytes = max(self.bytes, child.memory_info().rss)
                     self.seconds = max(self.seconds, sum(child.cpu_times()[:2]))  # user and system
