@@ -324,18 +324,12 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
         evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
         best = (False, -math.inf)
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
-            key, winner = max(((bool(fools[i]), scores[i].item()), i) for i in _contenders(scores, fools))
-            if key > best:
+            winner = int(scores.masked_fill(fools != fools.any(), -torch.inf).argmax())  # of those that fool, if one does
+            if (key := (bool(fools[winner]), scores[winner].item())) > best:
                 best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1])) - image)[0]
             if scores.max() > enough or scores.max() - scores.min() < 1e-4:
                 break
     return result
-
-
-def _contenders(scores, fools):
-    """Return the indices of the best candidate and of the best one that fools, if there is one."""
-    best = [int(scores.argmax())]
-    return best + [int(scores.masked_fill(~fools, -torch.inf).argmax())] if fools.any() else best
 
 
 def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, generator=None):

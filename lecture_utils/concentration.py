@@ -44,8 +44,6 @@ ACTIVATIONS = {
     "sin": Activation(torch.sin, torch.cos, 1.0, 1.0),
 }
 
-# ---- Gaussian moments --------------------------------------------------------------------------------
-
 
 @functools.cache
 def _quadrature(reach=36, panels=8):
@@ -109,9 +107,6 @@ def assumption_constants(derivative, highest=128):
     return moments[0].exp().item(), needed.max().item()
 
 
-# ---- the central limit theorem, and how far one is from it -------------------------------------------
-
-
 def excess_kurtosis(sigma):
     """Return E sigma(X)^4 / v0^2 - 3, the fourth cumulant of one neuron a sigma(X) in units of v0^2."""
     return gaussian_mean(lambda x: sigma(x) ** 4) / gaussian_mean(lambda x: sigma(x) ** 2) ** 2 - 3
@@ -158,9 +153,6 @@ def berry_esseen(sigma, k):
     """Return the upper bound 0.4748 E|sigma(X)|^3 / (v0^1.5 sqrt(k)) on ``clt_distance`` (Shevtsova 2011)."""
     third, second = gaussian_mean(lambda x: sigma(x).abs() ** 3), gaussian_mean(lambda x: sigma(x) ** 2)
     return 0.4748 * third / (second**1.5 * math.sqrt(k))
-
-
-# ---- Bernstein and chi-square ------------------------------------------------------------------------
 
 
 def check_gamma(gamma):

@@ -33,9 +33,6 @@ def _check_sizes(k, d, n, derivative):
         raise TypeError(f"derivative must be a function, the derivative of the activation; got {type(derivative).__name__}")
 
 
-# ---- the network -------------------------------------------------------------------------------------
-
-
 def random_network(k, d, sigma, generator):
     """Return (x, W, a, f): a point with |x| = sqrt(d), a random network of width k, and its output there (slide "Setting").
 
@@ -63,9 +60,6 @@ def gradient(W, a, x, derivative):
 def one_step(x, f, gradient, eta):
     """Return x - eta sign(f) gradient: with eta > 0, the step that takes f towards 0 (Theorem 3, with the sign repaired)."""
     return x - eta * f.sign() * gradient
-
-
-# ---- what Theorem 3 and Proposition 4 say of it ------------------------------------------------------
 
 
 def flip_probability(eta, v0, v1):
@@ -134,9 +128,6 @@ def _step(size, drop, lost, bend):
     """Return an eta with eta drop (1 - lost - bend eta) > size, or inf if there is none."""
     eta = 2 * size / (drop * (1 - lost)) if drop > 0 and lost < 1 else math.inf
     return eta if 2 * bend * eta < 1 - lost else math.inf
-
-
-# ---- two samplers of one law -------------------------------------------------------------------------
 
 
 def naive_sampler(k, d, derivative, n, generator):

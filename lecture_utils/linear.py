@@ -91,13 +91,9 @@ def fit_robust_linear(X, y, epsilon, bias=False):
         return np.logaddexp(0, -margin).mean(), np.concatenate([total - slope, total + slope, [-(share @ sign)]])
 
     bounds = [(0, None)] * (2 * d) + [(None, None) if bias else (0, 0)]
-    found = minimize(
-        objective, np.zeros(2 * d + 1), jac=True, bounds=bounds, options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-8}
-    )
+    options = {"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-8}
+    found = minimize(objective, np.zeros(2 * d + 1), jac=True, bounds=bounds, options=options)
     return torch.from_numpy(found.x[:d] - found.x[d : 2 * d]), float(found.x[2 * d])
-
-
-# ---- two distributions with closed forms -------------------------------------------------------------
 
 
 def sample_tsipras(p, mu, d, n, generator):

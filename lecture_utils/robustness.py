@@ -13,8 +13,6 @@ import torch
 from .checks import check_count, check_signs, described
 from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
-# ---- the data ----------------------------------------------------------------------------------------
-
 
 def coherence(X):
     """Return the largest |<x_i, x_j>| / d over i != j, a float in [0, 1]: how far points (m, d) are from orthogonal.
@@ -48,9 +46,6 @@ def _check_sphere(X):
             f"X must lie on the sphere of radius sqrt(d) = {radius:.6g}, got lengths from {lengths.min().item():.6g} "
             f"to {lengths.max().item():.6g}"
         )
-
-
-# ---- Theorem 1 ---------------------------------------------------------------------------------------
 
 
 def robust_network(X, y, c):
@@ -117,9 +112,6 @@ def strict_radii(X, y, c):
     return math.sqrt(d) * torch.tensor(found, dtype=torch.float64)
 
 
-# ---- along a ray -------------------------------------------------------------------------------------
-
-
 def first_flip_along_ray(W, b, a, x, y, u):
     """Return the smallest t >= 0 beyond which y f(x + t u) < 0, exactly; inf if there is none. A float.
 
@@ -141,9 +133,6 @@ def first_flip_along_ray(W, b, a, x, y, u):
             return start + (end - start) * high / (high - low)
     slope = ((values[-1] - values[-2]) / (ends[-1] - ends[-2])).item()
     return ends[-1].item() - values[-1].item() / slope if slope < 0 else math.inf
-
-
-# ---- what training finds -----------------------------------------------------------------------------
 
 
 def universal_direction(X, y):

@@ -24,8 +24,6 @@ from .attacks import cross_entropy
 from .checks import check_count, check_labels, checked_logits, evaluation_mode
 from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
-# ---- risk and accuracy -------------------------------------------------------------------------------
-
 
 def _perturbed_logits(model, x, y, attack, batch_size):
     """Return the logits (n, K) at x + attack(model, x, y), computed batch by batch in evaluation mode."""
@@ -61,9 +59,6 @@ def true_risk(model, sample, attack=None, *, n=10_000, generator=None, batch_siz
     x, y = sample(n, generator if generator is not None else torch.Generator().manual_seed(0))
     losses = cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double()
     return losses.mean().item(), (losses.std() / math.sqrt(n)).item()
-
-
-# ---- attacks to train against, and one step ----------------------------------------------------------
 
 
 def pgd_attack(epsilon, *, eta=None, steps=7, generator=None, **box):
@@ -115,9 +110,6 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
         loss = _descend(model, optimizer, x + delta, y)
         delta = (delta.detach() + epsilon * delta.grad.sign()).clamp(lower, upper)
     return loss
-
-
-# ---- training ----------------------------------------------------------------------------------------
 
 
 @dataclass
