@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from .checks import check_choice, check_pixels
+from .checks import check_choice, check_pixels, require
 
 
 def project_linf(delta, x, epsilon, low=0.0, high=1.0):
@@ -18,8 +18,7 @@ def project_linf(delta, x, epsilon, low=0.0, high=1.0):
     check_pixels(x, low, high)
     if delta.shape != x.shape or delta.dtype != x.dtype:
         raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
-    if delta.isnan().any():
-        raise ValueError("delta must hold numbers, got NaN")
+    require(not delta.isnan().any(), "delta must hold numbers, got NaN")
     return delta.clamp(*bounds(x, radius_of(epsilon, x), low, high))
 
 

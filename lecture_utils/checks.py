@@ -7,9 +7,14 @@ import torch
 from torch import nn
 
 
+def require(right, message, error=ValueError):
+    """Raise an error with this message unless an argument is right."""
+    if not right:
+        raise error(message)
+
+
 def check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+    require(value in choices, f"{name} must be one of {choices}, got {value!r}")
 
 
 def check_count(name, value, least=1):
@@ -25,11 +30,9 @@ def described(value):
 def check_pixels(x, low=0.0, high=1.0):
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {described(x)} (pixels 0..255: divide by 255)")
-    if x.numel() == 0:
-        raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
+    require(x.numel() > 0, f"x must hold at least one sample, got shape {tuple(x.shape)}")
     least, most = (extreme.item() for extreme in x.aminmax())
-    if not (least >= low and most <= high):
-        raise ValueError(f"x must lie in [{low:g}, {high:g}], got values from {least:g} to {most:g}")
+    require(least >= low and most <= high, f"x must lie in [{low:g}, {high:g}], got values from {least:g} to {most:g}")
 
 
 def check_labels(name, y, x):
@@ -40,13 +43,11 @@ def check_labels(name, y, x):
             f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
             + (" (one image: x[None])" if x.dim() in (1, 3) else "")
         )
-    if (least := y.min().item()) < 0:
-        raise ValueError(f"{name} must lie in 0..K-1, got {least}")
+    require((least := y.min().item()) >= 0, f"{name} must lie in 0..K-1, got {least}")
 
 
 def check_square_images(x):
-    if x.dim() != 4:
-        raise ValueError(f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
+    require(x.dim() == 4, f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
 
 
 def checked_logits(model, x, highest):
@@ -105,8 +106,7 @@ def check_network(W, b, a, X, y):
     for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):
         if not isinstance(part, torch.Tensor) or not part.is_floating_point() or part.dim() != dim:
             raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(part)}")
-        if not part.isfinite().all():
-            raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+        require(part.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
     if not len(W) == len(b) == len(a) or W.shape[1] != X.shape[1]:
         shapes = ", ".join(str(tuple(part.shape)) for part in (W, b, a, X))
         raise ValueError(f"W, b, a, X must have shapes (k, d), (k,), (k,), (n, d); got {shapes}")

@@ -14,7 +14,7 @@ import torch
 from scipy import optimize, special, stats
 from torch.nn import functional
 
-from .checks import check_choice, check_count, described
+from .checks import check_choice, check_count, described, require
 
 ERF = 2 / math.sqrt(math.pi)  # the slope of erf at 0
 
@@ -56,8 +56,7 @@ def _quadrature(reach=36, panels=8):
 
 def _values(function, nodes, name="the function"):
     """Return function(nodes), checked: numbers, one a node."""
-    if not callable(function):
-        raise TypeError(f"{name} must be a function of a tensor, got {type(function).__name__}")
+    require(callable(function), f"{name} must be a function of a tensor, got {type(function).__name__}", TypeError)
     values = function(nodes)
     if not isinstance(values, torch.Tensor) or values.shape != nodes.shape:
         raise TypeError(f"{name} must map a tensor to one of its shape {tuple(nodes.shape)}, got {described(values)}")
@@ -132,8 +131,7 @@ def clt_error(sigma, k, x):
         rest = transform[-1].abs().max().item()
         if rest < 1e-9 or t[-1] > 200 * scale:  # beyond, the cosines turn faster than the nodes follow
             break
-    if rest > 2e-3:
-        raise ValueError(f"k must be larger for this activation, got {k}: its characteristic function is still {rest:.1g}")
+    require(rest < 2e-3, f"k must be larger for this activation, got {k}: its characteristic function is still {rest:.1g}")
     t, x = torch.cat(frequencies), torch.as_tensor(x, dtype=torch.float64)
     inverse = torch.sin(torch.outer(x, t)) @ (torch.cat(transform) / t) * step / math.pi
     return inverse + silent**k * ((x >= 0).double() - 0.5) + 0.5 - torch.special.ndtr(x)
@@ -156,8 +154,7 @@ def berry_esseen(sigma, k):
 
 
 def check_gamma(gamma):
-    if not 0 < gamma < 1:
-        raise ValueError(f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
+    require(0 < gamma < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
 
 
 def bernstein(s2, c, k, gamma, *, sides=2):
@@ -169,8 +166,7 @@ def bernstein(s2, c, k, gamma, *, sides=2):
     check_gamma(gamma)
     check_count("k", k)
     check_choice("sides", sides, (1, 2))
-    if not (s2 >= 0 and c >= 0):
-        raise ValueError(f"s2 and c must be at least 0, got {s2!r} and {c!r}")
+    require(s2 >= 0 and c >= 0, f"s2 and c must be at least 0, got {s2!r} and {c!r}")
     t = math.log(sides / gamma)
     return math.sqrt(2 * s2 * k * t) + c * t
 
@@ -203,8 +199,7 @@ def chi2_smallest_gamma(k):
     k: 1 to 300; for more it is smaller than any float.
     """
     check_count("k", k)
-    if k > 300:
-        raise ValueError(f"k must be at most 300 (for more, no gamma that a float can hold is that small), got {k}")
+    require(k <= 300, f"k must be at most 300 (for more, no gamma that a float can hold is that small), got {k}")
 
     def excess(t):  # log P(chi-square > k + 4 sqrt(k t)) - log gamma; the lower tail cannot be reached once 16 t > k
         r = 4 * math.sqrt(k * t)

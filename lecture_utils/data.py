@@ -26,7 +26,7 @@ import torch
 from filelock import FileLock
 
 from . import import_torchvision
-from .checks import check_count
+from .checks import check_choice, check_count, require
 
 SHIPPED = Path(__file__).resolve().with_name("shipped")  # of a wheel; in a checkout it is data/
 FOLDER = SHIPPED if SHIPPED.exists() else SHIPPED.parent.parent / "data"
@@ -79,10 +79,8 @@ def load(name, split):
     Raises ValueError for an unknown name or split, FileNotFoundError where files are missing and cannot be downloaded
     (within PATIENCE seconds without a byte), OSError where they are damaged or cannot be read.
     """
-    if name not in CLASSES:
-        raise ValueError(f"name must be one of {sorted(CLASSES)}, got {name!r}")
-    if split not in ("train", "test"):
-        raise ValueError(f'split must be "train" or "test", got {split!r}')
+    check_choice("name", name, sorted(CLASSES))
+    check_choice("split", split, ("train", "test"))
     if name == "digits":
         return _digits(split == "train")
     target, (official, read) = folder(), {"mnist": ("MNIST", _mnist), "cifar10": ("CIFAR10", _cifar10)}[name]
@@ -132,8 +130,7 @@ def _checked(pixels, labels):
     """Return images and labels if they belong together."""
     if not 0 < len(pixels) == labels.size == len(labels) or labels.dtype.kind not in "iu":
         raise ValueError(f"{len(pixels)} images and labels of shape {labels.shape}, type {labels.dtype}")
-    if not 0 <= labels.min() <= labels.max() <= 9:
-        raise ValueError(f"labels must lie in 0 to 9, got {labels.min()} to {labels.max()}")
+    require(0 <= labels.min() <= labels.max() <= 9, f"labels must lie in 0 to 9, got {labels.min()} to {labels.max()}")
     return pixels, labels
 
 
@@ -182,12 +179,10 @@ def _read_jpegs(path):
 
     try:
         with np.load(path) as file:
-            if sum(one.file_size for one in file.zip.infolist()) > MOST_IDX:
-                raise ValueError("it unpacks to too much")
+            require(sum(one.file_size for one in file.zip.infolist()) <= MOST_IDX, "it unpacks to too much")
             bytes_, offset, labels = file["jpeg"].tobytes(), file["offset"], file["label"]
         images = [Image.open(io.BytesIO(bytes_[a:b]), formats=["JPEG"]) for a, b in zip(offset, offset[1:], strict=False)]
-        if any(one.size != (32, 32) for one in images):
-            raise ValueError("it holds images that are not 32 x 32")
+        require(all(one.size == (32, 32) for one in images), "it holds images that are not 32 x 32")
         pixels, labels = _checked(np.stack([np.asarray(one.convert("RGB")) for one in images]), labels)
     except Exception as error:  # a decoder raises errors of every kind
         if getattr(error, "errno", None):
@@ -255,8 +250,7 @@ def photo(name):
 
     name: "astronaut", "cat", "coffee", "rocket" (CC0 or public domain); "china", "flower" (CC BY 2.0: name the photographer).
     """
-    if name not in PHOTOGRAPHS:
-        raise ValueError(f"name must be one of {sorted(PHOTOGRAPHS)}, got {name!r}")
+    check_choice("name", name, sorted(PHOTOGRAPHS))
     if PHOTOGRAPHS[name].endswith(".jpg"):
         from sklearn.datasets import load_sample_image
 
@@ -310,8 +304,7 @@ def _content(source):
         raise FileNotFoundError(f"source must name an existing file, got {str(source)[:200]!r}")
     else:
         n = os.path.getsize(source)
-    if n > MOST_BYTES:
-        raise ValueError(f"the picture's file must have at most {MOST_BYTES // 10**6} MB, got {n:,} bytes")
+    require(n <= MOST_BYTES, f"the picture's file must have at most {MOST_BYTES // 10**6} MB, got {n:,} bytes")
     return Path(source).read_bytes() if isinstance(source, (str, Path)) else bytes(source)
 
 
@@ -321,8 +314,7 @@ def _decode(content):
 
     found = (name for name, beginning in BEGINNINGS.items() if re.match(beginning, content[:1000], re.DOTALL))
     kind = next(found, "an unknown format")
-    if kind not in ("PNG", "JPEG", "WebP"):
-        raise ValueError(f"the picture must be a PNG, JPEG or WebP file, got {kind}")
+    require(kind in ("PNG", "JPEG", "WebP"), f"the picture must be a PNG, JPEG or WebP file, got {kind}")
     if _laborious(kind, content):
         raise ValueError(f"the picture must have at most {MOST_PARTS:,} parts and {MOST_SCANS} scans, got a {kind} with more")
     with _pillow(kind):
@@ -412,8 +404,7 @@ def equicorrelated(m, d, c, generator=None):
     """
     check_count("m", m)
     check_count("d", d, least=m + 1)
-    if not 0 <= c < 1:
-        raise ValueError(f"c must lie in [0, 1), got {c:g}")
+    require(0 <= c < 1, f"c must lie in [0, 1), got {c:g}")
     generator = generator or torch.Generator("cpu").manual_seed(0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

@@ -12,7 +12,7 @@ import math
 import torch
 from scipy import special
 
-from .checks import check_count
+from .checks import check_count, require
 from .concentration import ACTIVATIONS, bernstein, check_gamma, chi2_bound, clt_distance, gaussian_moments  # noqa: F401
 
 FLOAT = torch.float64
@@ -67,8 +67,7 @@ def flip_probability(eta, v0, v1):
 
     The limit is k, d -> infinity. eta: at least 0. v0, v1: E sigma^2 > 0 and E sigma'^2. (Theorem 3.)
     """
-    if not (eta >= 0 and v0 > 0 and v1 >= 0):
-        raise ValueError(f"expected eta >= 0, v0 > 0 and v1 >= 0, got {eta!r}, {v0!r} and {v1!r}")
+    require(eta >= 0 and v0 > 0 and v1 >= 0, f"expected eta >= 0, v0 > 0 and v1 >= 0, got {eta!r}, {v0!r} and {v1!r}")
     return math.erf(eta * v1 / math.sqrt(2 * v0))
 
 

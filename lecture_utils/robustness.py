@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from .checks import check_count, check_signs, described
+from .checks import check_count, check_signs, described, require
 from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
 
@@ -31,8 +31,7 @@ def nearest_neighbour_radius(X, y):
     network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
     """
     check_signs(y, len(X))
-    if (y == y[0]).all():
-        raise ValueError("y must hold both labels, got one only")
+    require((y != y[0]).any(), "y must hold both labels, got one only")
     return torch.cdist(X[y > 0], X[y < 0], compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
 
 
@@ -69,8 +68,7 @@ def robust_network(X, y, c):
 
 
 def _check_c(c):
-    if not 0 <= c < 1:
-        raise ValueError(f"c must lie in [0, 1), got {c:g}")
+    require(0 <= c < 1, f"c must lie in [0, 1), got {c:g}")
 
 
 def theorem_radius(d, c):
@@ -91,8 +89,7 @@ def strict_flip_radius(r, c):
     point is the multiple of x_i + x_j at which z_i = z_j = 0 if r >= -(1 - c)/2, else x_i + g x_j, where only z_j = 0.
     """
     _check_c(c)
-    if not abs(r) <= c + 1e-9:
-        raise ValueError(f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
+    require(abs(r) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
     return math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
 
@@ -104,8 +101,7 @@ def strict_radii(X, y, c):
     ``radii.exact_radius_l2``.
     """
     robust_network(X, y, c)
-    if c > 1 / 3:
-        raise ValueError(f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
+    require(c <= 1 / 3, f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
     d, found = X.shape[1], []
     for row, own in zip(X @ X.T / d, y, strict=True):
         found.append(min((strict_flip_radius(r, c) for r in row[y != own].tolist()), default=math.inf))
@@ -189,8 +185,7 @@ def kkt_networks_orthogonal(X, y):
 
     f = (relu(<sum of positive points, x>) - relu(<sum of negative points, x>)) / d, and f = sum_j y_j relu(<x_j, x>) / d.
     """
-    if coherence(X) > 1e-9:
-        raise ValueError(f"X must be orthogonal, got coherence {coherence(X):g}")
+    require((found := coherence(X)) < 1e-9, f"X must be orthogonal, got coherence {found:g}")
     check_signs(y, len(X))
     d, classes = X.shape[1], torch.tensor([1.0, -1.0], dtype=X.dtype)
     sums = torch.stack([X[y == label].sum(0) for label in classes])

@@ -117,7 +117,7 @@ def test_unknown_data_sets_are_refused_with_the_names_there_are(name):
 
 
 def test_unknown_splits_and_photographs_are_refused():
-    with pytest.raises(ValueError, match='split must be "train" or "test", got \'validation\''):
+    with pytest.raises(ValueError, match=r"split must be one of \('train', 'test'\), got 'validation'"):
         data.load("digits", "validation")
     with pytest.raises(ValueError, match="name must be one of .*astronaut.* got 'dog'"):
         data.photo("dog")
