@@ -12,8 +12,8 @@ help: ## list the targets
 
 lab: .venv/ready ## set up, open JupyterLab on the notebooks
 	LECTURE_DATA="$${LECTURE_DATA:+$$($(PY) -c 'import os, sys; print(os.path.abspath(os.path.expanduser(sys.argv[1])))' "$$LECTURE_DATA")}" \
-	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.news_url=None \
-	--ServerApp.tornado_settings='{"websocket_max_message_size": 100000000}' notebooks
+	JUPYTER_CONFIG_PATH="$(CURDIR)/scripts/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	$(PY) -m jupyterlab $$(test "$$(id -u)" != 0 || echo --allow-root) notebooks
 
 run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, checks), export the site and the slides
 	$(PY) scripts/execute.py --frames
@@ -23,7 +23,7 @@ run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, 
 site: .venv/ready $(EXECUTED) ## export build/site: an index and a page a notebook, whose sliders need no kernel and no network
 	$(PY) scripts/export.py
 
-slides: .venv/ready $(EXECUTED) ## export build/slides: a deck a notebook, with the same sliders
+slides: .venv/ready $(EXECUTED) ## export build/slides: the talk, a sequence of pages a section, with the same sliders
 	$(PY) scripts/talk.py
 
 build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_utils/exercises/*.py data/*.safetensors) | .venv/ready

@@ -49,6 +49,7 @@ class Heading:
     cell: str
     number: int  # of the cell in the notebook, from 1
     cells: str = ""
+    shown: bool = False  # in the talk
 
     @property
     def text(self):
@@ -81,8 +82,21 @@ class Section:
         return [one for one in self.headings if one.level == 2]
 
 
-class Text(IPythonRenderer):
-    """Markdown as HTML: formulas as MathML, and what the index needs noted down in the section."""
+class Formulas(IPythonRenderer):
+    """Markdown as HTML, formulas as MathML."""
+
+    def block_math(self, body):
+        return f'<span class="formula">{"".join(mathml(part, display=True) for part in lines(body))}</span>'
+
+    def inline_math(self, body):
+        return mathml(body)
+
+    def latex_environment(self, name, body):
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+class Text(Formulas):
+    """Markdown of a notebook as HTML; what the index needs is noted down in the section."""
 
     def __init__(self, section, cell, number):
         super().__init__(escape=False)
@@ -110,15 +124,6 @@ class Text(IPythonRenderer):
         self.section.errata.append((self.section.slides[-1], remark))
         return remark
 
-    def block_math(self, body):
-        return f'<span class="formula">{"".join(mathml(part, display=True) for part in lines(body))}</span>'
-
-    def inline_math(self, body):
-        return mathml(body)
-
-    def latex_environment(self, name, body):
-        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
-
 
 def slug(text):
     """Return a heading's place in a page, given its text or JupyterLab's name of it."""
@@ -140,6 +145,11 @@ def read(path):
     for one, after in zip(section.slides, [*section.slides[1:], None], strict=True):
         last = after.number - 1 if after else len(section.notebook.cells)
         one.cells = f"{one.number} to {last}" if last > one.number else f"{one.number}"
+        one.shown = any("talk" in cell.metadata for cell in section.notebook.cells[one.number - 1 : last])
+        if one.shown:
+            there = f'href="../slides/{path.stem}.html#{one.place}" aria-label="Show {html.escape(one.text)} in the talk"'
+            first = section.notebook.cells[one.number - 1].metadata
+            first.html = first.html.replace("</h2>", f'<a class="anchor" {there}>▷</a></h2>', 1)
     if lost := {one.name for one in folder.iterdir()} - {f"{name}.json" for name in section.frames}:
         raise execute.NotebookError(f"{path} shows no explorer whose frames are {', '.join(sorted(lost))}: execute it again")
     return section

@@ -28,7 +28,6 @@ FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-net
 PATIENCE = 180_000  # milliseconds: on a busy machine a whole notebook fits in
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',  # every cell is in the page, also out of sight
-    "apputils-extension/notification": '{"fetchNews": "false"}',  # no pop-up
 }
 IDLE = "#jp-main-statusbar >> text=/\\| Idle$/"
 EXECUTED = """() => {
@@ -93,7 +92,10 @@ class Lab:
         places |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
         python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = (
-            os.environ | {name: str(private / place) for name, place in places.items()} | {"PYTHONPATH": python_path}
+            os.environ
+            | {name: str(private / place) for name, place in places.items()}
+            | {"PYTHONPATH": python_path}
+            | {"JUPYTER_CONFIG_PATH": str(ROOT / "scripts" / "jupyter")}  # as "make lab" has it
         )
         self.log = private / "log"
         for name, content in SETTINGS.items():

@@ -1,76 +1,181 @@
-"""Export executed notebooks as slides, whose sliders work from disk, without a kernel or a network.
+"""Export the talk: what a lecturer shows of the executed notebooks, from disk, without a kernel or a network.
 
     python scripts/talk.py [--executed DIR] [--output DIR]
 
-Reads what ``execute.py --frames`` wrote to build/executed/; writes build/slides/ (a deck a notebook).
+Reads what ``execute.py --frames`` wrote to build/executed/; writes build/slides/NAME.html, one sequence of pages a section.
+
+How a notebook says it: cells whose ``metadata.talk.group`` is the same make a page; ``role`` says what a cell gives to it.
+
+    claim    A Markdown cell, one a page: the page stands under the slide's title that the cell stands under, in the order of
+             these cells. Its metadata hold the words, which may contain formulas: "claim", the statement of the page; "ask", a
+             question, shown first; "see", one sentence that says what to see, shown with the picture, after the question.
+             "formulas": which display formulas of the cell are shown, counted from 0. "notes", for the speaker's window:
+             "say", two or three sentences; "move", what to do with the sliders and what happens then; "answer" to the
+             question; "minutes". Remarks in the cell (block quotes: errata) go to the notes.
+    picture  The code cell, at most one a page, whose picture or sliders are shown.
+    code     Code cells: the few lines that matter, shown at a press of "Code".
+    aside    Markdown cells that go to the notes as they are.
+
+The page of the notebook's first cell is the title page. No two pages need the same cell.
 """
 
-import importlib.util
+import datetime
+import html
 import re
 import shutil
-from pathlib import Path
+from dataclasses import dataclass
 
-from nbconvert.exporters import SlidesExporter
+from jinja2 import Environment, FileSystemLoader
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
+import execute
 import export
 
-REVEAL = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
+ROLES = {"claim": "markdown", "picture": "code", "code": "code", "aside": "markdown"}  # and the type of the cell
+WORDS, NOTES = {"claim", "see", "ask", "formulas", "notes"}, {"say", "move", "answer", "minutes"}
+FORMULA = re.compile(r"\$\$(.+?)[\s,.]*\$\$", flags=re.DOTALL)
+FIGURE = re.compile(r"<figure.*?</figure>", flags=re.DOTALL)
+REMARK = re.compile(r"<blockquote.*?</blockquote>", flags=re.DOTALL)
 
 
-def kind(cell):
-    return cell.metadata.get("slideshow", {}).get("slide_type")
+@dataclass
+class Page:
+    """A page of the talk, all texts as HTML. where: the heading that the page of the site has there."""
+
+    id: str
+    title: str
+    where: str
+    claim: str
+    ask: str
+    see: str
+    formulas: list
+    picture: str
+    code: list
+    notes: str
+    minutes: float
 
 
-def notes(cells, first):
-    """Return what a speaker wants to know at a slide: its notes, what the deck leaves out, the cells in the notebook."""
-    told = []
+def groups(cells):
+    """Return {group: its cells}, in the order of the claims. Raises NotebookError for metadata that say it wrongly."""
+    found = {}
     for cell in cells:
-        if kind(cell) == "notes" or (kind(cell) == "skip" and cell.cell_type == "markdown" and "<h" not in cell.metadata.html):
-            told.append(cell.metadata.html)
-        labels = re.findall(r"<label[^>]*>(.*?)</label>", cell.metadata.html)
-        if labels:
-            told.append(f"<p>Sliders here: {', '.join(labels)}. Tab reaches them, Escape leaves them.</p>")
-    return "\n".join([*told, f"<p>Cells {first} to {first + len(cells) - 1} of the notebook.</p>"])
+        if talk := cell.metadata.get("talk"):
+            found.setdefault(talk.get("group"), []).append(cell)
+    for name, members in found.items():
+        if wrong := mistakes(members):
+            raise execute.NotebookError(f"talk, page {name!r}: {wrong[0]}")
+    order = {cell.id: number for number, cell in enumerate(cells)}
+    return dict(sorted(found.items(), key=lambda pair: order[claim_of(pair[1]).id]))
 
 
-class Deck(export.Template, SlidesExporter):
-    """A notebook as slides, by its slideshow metadata."""
+def claim_of(members):
+    return next(cell for cell in members if cell.metadata.talk.role == "claim")
 
 
-def deck(section):
-    """Return the slides of a section as HTML."""
-    notebook = section.notebook.copy()
-    starts = [i for i, cell in enumerate(notebook.cells) if kind(cell) in ("slide", "subslide")]
-    places = {one.cell: one.place for one in section.slides}
-    for first, last in zip(starts, [*starts[1:], len(notebook.cells)], strict=True):
-        cell = notebook.cells[first]
-        cell.metadata.notes = notes(notebook.cells[first:last], first + 1)
-        if kind(cell) == "slide":
-            cell.metadata.slide_id = places.get(cell.id)
-    reveal = (REVEAL / "dist" / "reveal.css").read_text(encoding="utf-8")
-    scripts = [(REVEAL / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")]
-    resources = {
-        "section": section, "css": reveal + export.styles("base.css", "deck.css", text=export.all_html(section)),
-        "scripts": [
-            re.sub(r"(?i)<(/script|!--)", r"<\\\1", one)
-            for one in (*scripts, export.ours("explorer.js"), export.ours("deck.js"))
-        ],
-    }  # fmt: skip
-    text = Deck(template_file="deck.html.j2").from_notebook_node(notebook, resources)[0]
-    text = re.sub(r'href="(\w+\.html#)', r'href="../site/\1', text)
-    kinds = {cell.id: kind(cell) for cell in notebook.cells}
-    for one in section.headings:
-        if kinds[one.cell] in ("skip", "notes"):  # what the deck leaves out stands on the page
-            text = text.replace(f'href="#{one.id}"', f'href="../site/{section.name}.html#{one.id}"')
-    return text
+def mistakes(members):
+    """Return what is wrong with the metadata of a page's cells, as sentences."""
+    found, roles = [], [cell.metadata.talk.get("role") for cell in members]
+    for cell, role in zip(members, roles, strict=True):
+        allowed = {"group", "role"} | (WORDS if role == "claim" else set())
+        if ROLES.get(role) != cell.cell_type:
+            found.append(f"cell {cell.id} is of type {cell.cell_type} and cannot have the role {role!r}")
+        if unknown := set(cell.metadata.talk) - allowed:
+            found.append(f"cell {cell.id} has unknown keys: {', '.join(sorted(unknown))}")
+    if roles.count("claim") != 1 or roles.count("picture") > 1:
+        return [*found, f"one claim and at most one picture, got {roles.count('claim')} and {roles.count('picture')}"]
+    words = claim_of(members).metadata.talk
+    notes = words.get("notes", {})
+    found += [f"no {key}" for key in ("claim", "see", "notes") if not words.get(key)]
+    found += [f"the notes do not say: {key}" for key in ("say", "minutes") if not notes.get(key)]
+    if unknown := set(notes) - NOTES:
+        found.append(f"unknown notes: {', '.join(sorted(unknown))}")
+    if bool(words.get("ask")) != bool(notes.get("answer")):
+        found.append("a question needs its answer in the notes, and an answer its question")
+    return found
+
+
+def pages(section):
+    """Return the Pages of a section. Raises NotebookError where the notebook says it wrongly."""
+    cells, found = section.notebook.cells, []
+    numbers = {cell.id: number for number, cell in enumerate(cells, 1)}
+    for members in groups(cells).values():
+        cell = claim_of(members)
+        words, notes = cell.metadata.talk, cell.metadata.talk.notes
+        before = [one for one in section.headings if one.number <= numbers[cell.id]]
+        slide = next(one for one in reversed(before) if one.level <= 2)
+        place = slide.place if not any(one.id == slide.place for one in found) else f"page-{len(found) + 1}"
+        shown = [one for one in members if one.metadata.talk.role == "picture"]
+        pictured = "".join(figure for one in shown for figure in FIGURE.findall(one.metadata.html))
+        if pictured.count("<figure") != len(shown):
+            raise execute.NotebookError(f"cell {shown[0].id} must have one picture to show in the talk")
+        if bool(notes.get("move")) != ('class="explorer"' in pictured):
+            raise execute.NotebookError(f"cell {cell.id}: the notes say what to move where there are sliders, and only there")
+        formulas, remarks = FORMULA.findall(cell.source), REMARK.findall(cell.metadata.html)
+        asides = [one.metadata.html for one in members if one.metadata.talk.role == "aside"]
+        found.append(
+            Page(
+                id=place,
+                title=re.sub(r"^\d+ ", "", slide.text),
+                where=before[-1].id,
+                claim=inline(words.claim),
+                ask=inline(words.get("ask", "")),
+                see=inline(words.see),
+                formulas=[rendered(f"$${formulas[i]}$$") for i in words.get("formulas", [])],
+                picture=pictured,
+                code=[coloured(one.source) for one in members if one.metadata.talk.role == "code"],
+                notes=told(notes, [*remarks, *asides]),
+                minutes=notes.minutes,
+            )
+        )
+    return found
+
+
+def rendered(text):
+    return MarkdownWithMath(renderer=export.Formulas(escape=False)).render(text).strip()
+
+
+def inline(text):
+    """Return a text of one paragraph as HTML without the paragraph."""
+    return rendered(text.replace(" %", "\u00a0%")).removeprefix("<p>").removesuffix("</p>")
+
+
+def coloured(source):
+    return Highlight2HTML(pygments_lexer="python3")(source)
+
+
+def told(notes, asides):
+    """Return the notes of a page: what to say, to move and to answer, and what the page leaves out."""
+    parts = [("", notes.say), ("Move: ", notes.get("move")), ("Answer: ", notes.get("answer"))]
+    paragraphs = [f"<p>{'<b>' + head + '</b>' if head else ''}{inline(text)}</p>" for head, text in parts if text]
+    return "\n".join([*paragraphs, *asides])
+
+
+def deck(section, found, before, after, start):
+    """Return the Pages of a section as HTML. before, after: the Sections around it; start: minutes of the lecture until here."""
+    pictures = "".join(page.picture for page in found)
+    frames = {name: text for name, text in section.frames.items() if f'id="{name}"' in pictures}
+    environment = Environment(loader=FileSystemLoader(export.TEMPLATES / "lecture"), trim_blocks=True, lstrip_blocks=True)
+    text = environment.get_template("deck.html.j2").render(
+        section=section, pages=found, before=before, after=after, start=start, frames=frames,
+        title=html.escape(section.title), date=f"{datetime.date.today():%d %B %Y}",
+        css=export.styles("base.css", "deck.css", text="".join(str(vars(page)) for page in found)),
+        scripts=[export.ours("explorer.js"), export.ours("deck.js")],
+    )  # fmt: skip
+    return re.sub(r'href="(\w+\.html)?#', lambda found: f'href="../site/{found[1] or section.name + ".html"}#', text)
 
 
 def main():
     sections, output = export.read_all(__doc__)
-    folder = output / "slides"
+    folder, start = output / "slides", 0
     shutil.rmtree(folder, ignore_errors=True)
-    for section in sections:
-        export.write(folder / f"{section.name}.html", deck(section))
+    try:
+        for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
+            found = pages(section)
+            export.write(folder / f"{section.name}.html", deck(section, found, before, after, start))
+            start += sum(page.minutes for page in found)
+    except execute.NotebookError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -126,3 +126,16 @@ def executed(moved):
         return execute.read(plain)
 
     return result
+
+
+@pytest.fixture(scope="session")
+def built(moved, tmp_path_factory):
+    """The folder of the export of the suite's own runs, made without a remote: site/ and slides/."""
+    folder = tmp_path_factory.mktemp("export")
+    for path in NOTEBOOKS:
+        status, printed, output, _ = moved(path)
+        assert status == 0, printed
+    for script in ("export", "talk"):
+        status, printed = executions.run([f"scripts/{script}.py", "--executed", output.parent, "--output", folder])
+        assert status == 0, printed
+    return folder

@@ -44,9 +44,21 @@ def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip,
     first, *fetched = log.read_text().splitlines()
     assert first == "pip install --no-deps --editable ." and (done.returncode != 0) == status
     assert len(fetched) == (0 if pip else 3) and done.stdout.count("is not here") == (3 if python else 0)
-    if not pip:  # what an uploaded picture needs
-        settings = tmp_path / "prefix" / "etc" / "jupyter" / "jupyter_server_config.d" / "lecture-utils.json"
-        assert json.loads(settings.read_text())["ServerApp"]["tornado_settings"]["websocket_max_message_size"] == 100_000_000
+    settings = tmp_path / "prefix" / "etc" / "jupyter"
+    assert pip or {one.relative_to(settings) for one in settings.rglob("*.json")} == {
+        one.relative_to(ROOT / "scripts" / "jupyter") for one in (ROOT / "scripts" / "jupyter").rglob("*.json")
+    }
+
+
+def test_jupyterlab_takes_large_pictures(tmp_path):
+    """With the settings of "make lab" and of Binder, in a fresh home."""
+    places = {"HOME": str(tmp_path), "JUPYTER_CONFIG_PATH": str(ROOT / "scripts" / "jupyter")}
+    asked = """import json
+from jupyterlab.labapp import LabApp
+server = LabApp.initialize_server(["--no-browser", "--allow-root", "--ServerApp.port=0"])
+print(json.dumps(server.tornado_settings["websocket_max_message_size"]))"""
+    done = subprocess.run([sys.executable, "-c", asked], env=os.environ | places, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout.splitlines()[-1]) >= 100_000_000, done.stderr
 
 
 @needs_limits

@@ -108,6 +108,11 @@ def test_after_run_all_the_first_slider_changes_picture_and_alternative_text_by_
     assert not errors(page)
 
 
+def test_no_pop_up_covers_the_notebook(page):
+    """Of the notebook as the test before left it, in a home that never had a JupyterLab."""
+    assert page.locator(".Toastify__toast, .jp-Dialog").count() == 0
+
+
 def test_every_slider_has_a_name_and_tells_its_value_and_is_as_wide_as_its_picture(page):
     """Of the notebook as the test before left it: run, and one slider moved."""
     for box in page.locator(".lecture-explorer").all():
@@ -208,28 +213,3 @@ def test_a_chosen_file_is_shown_and_one_that_is_no_picture_is_refused_in_words(o
     own.get_by_role("button", name="Back to ours").click()
     expect(picture).to_have_attribute("alt", "red 0.00, ink 0", timeout=lab.PATIENCE)
     assert not errors(own)
-
-
-def test_in_a_live_slideshow_a_slider_moves_and_the_picture_changes(server):
-    """As the README says: Start Deck of jupyterlab-slideshow, in the command palette."""
-    pytest.importorskip("jupyterlab_slideshow", reason="needs jupyterlab-slideshow: pip install lecture-utils[site]")
-    stored = nbformat.read(server.folder / "small.ipynb", 4)
-    for cell, kind in zip(stored.cells, ("skip", "slide", "slide"), strict=True):
-        cell.metadata["slideshow"] = {"slide_type": kind}
-    nbformat.write(stored, server.folder / "deck.ipynb")
-    with server.open("deck.ipynb") as page:
-        lab.run_all(page)
-        page.keyboard.press("Control+Shift+C")
-        page.locator(".lm-CommandPalette-input").fill("Start Deck")
-        page.locator(".lm-CommandPalette-item", has_text="Start Deck").first.click()
-        page.wait_for_selector(".jp-Deck .jp-deck-mod-onscreen")
-        cell = page.locator(".jp-deck-mod-onscreen", has=page.locator(".noUi-handle")).first
-        picture = cell.locator("img")
-        source, alt = picture.get_attribute("src"), picture.get_attribute("alt")
-        assert picture.is_visible()
-        cell.locator(".noUi-handle").first.press("ArrowRight")
-        expect(picture).not_to_have_attribute("alt", alt, timeout=lab.PATIENCE)
-        assert picture.get_attribute("src") != source
-        assert not errors(page)
-        page.locator(".jp-Deck-Remote .jp-deck-mod-stop").click()  # the server keeps it for the next notebook
-        page.wait_for_selector(".jp-Deck", state="detached")

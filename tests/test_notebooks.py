@@ -262,13 +262,6 @@ def test_no_picture_is_cut_at_its_edge(path):
 
 
 @each_notebook
-def test_every_cell_has_its_place_in_the_slides(path):
-    kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
-    placed = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type") for cell in execute.read(path).cells}
-    assert not [name for name, kind in placed.items() if kind not in kinds]
-
-
-@each_notebook
 def test_headings_are_numbered_and_skip_no_level(path):
     found = headings(path)
     levels = [len(line.split()[0]) for line in found]

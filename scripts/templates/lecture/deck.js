@@ -1,84 +1,102 @@
-// Distribute each slide over as many pages as its contents need, then start reveal.js.
-const WIDTH = 1280, ROOM = 660 // of 720 pixels
-const height = one => one.getBoundingClientRect().height + 12
+// One sequence of pages; a page that asks shows its question first, and at the next press its picture.
+const pages = [...document.querySelectorAll(".page")], root = document.documentElement
+let at = 0, speaker = null, began = null
 
-// What stays together, in order: a cell, or where a cell is taller than a page, each of its parts.
-const atoms = section => [...section.querySelectorAll(":scope > .cell, :scope > .fragment > .cell")].flatMap(cell => {
-    const moving = cell.parentElement.classList.contains("fragment")
-    const parts = height(cell) > ROOM && cell.children.length > 1 ? [...cell.children] : [cell]
-    return parts.map((part, i) => {
-        const size = Math.max(height(part), 1)
-        const block = document.createElement("div")
-        if (part !== cell) block.className = cell.className
-        if (moving) block.classList.add("fragment")
-        return {block, part, size}
-    })
-})
-
-const pack = section => {
-    const pages = [[]]
-    let used = 0
-    for (const atom of atoms(section)) {
-        const page = pages.at(-1)
-        if (used + atom.size > ROOM && page.length) {
-            const last = page.at(-1)
-            const carried = page.length > 1 && /^H\d$/.test(last.part.tagName) ? [page.pop()] : []
-            pages.push(carried)
-            used = carried.reduce((sum, one) => sum + one.size, 0)
-        }
-        pages.at(-1).push(atom)
-        used += atom.size
-    }
-    const full = page => page.reduce((sum, one) => sum + one.size, 0)
-    for (let i = pages.length - 1; i > 0; i--) { // a page of a line or two goes to the page before, all a little smaller
-        if (full(pages[i]) < ROOM / 4 && full(pages[i - 1]) + full(pages[i]) < 1.15 * ROOM) pages[i - 1].push(...pages.splice(i, 1)[0])
-    }
-    const emptied = section.querySelectorAll(":scope > .fragment")
-    const notes = section.querySelector("aside.notes")
-    const title = section.parentElement.querySelector("h1, h2")?.firstChild.textContent.trim()
-    let after = section
-    pages.forEach((page, number) => {
-        const target = number ? document.createElement("section") : section
-        if (number) {
-            if (title) target.dataset.running = title
-            after.after(target)
-        }
-        after = target
-        page.forEach(({block, part}, i) => {
-            target.append(block)
-            block.append(part)
-            if (i === 0) block.classList.remove("fragment") // a page never starts empty
-            const zoom = ROOM / full(page)
-            if (zoom < 1) block.style.zoom = Math.max(zoom, 0.5)
-        })
-        const free = ROOM - full(page)
-        const pictures = target.querySelectorAll(".picture")
-        if (pictures.length === 1) pictures[0].style.setProperty("--room", `${Math.min(Math.max(free, 0), 70)}px`)
-        if (notes) target.append(number ? notes.cloneNode(true) : notes)
-    })
-    emptied.forEach(one => one.remove())
+const show = (number, asking) => {
+    at = number
+    began ??= Date.now()
+    pages.forEach((page, i) => page.hidden = i !== at)
+    const page = pages[at]
+    page.classList.toggle("asking", asking && page.classList.contains("asks"))
+    unfold(page, false)
+    page.focus({preventScroll: true})
+    scrollTo(0, 0)
+    if (location.hash.slice(1) !== page.id) history.replaceState(null, "", `#${page.id}`)
+    tell()
+}
+const next = () => {
+    const page = pages[at]
+    if (page.classList.contains("asking")) {
+        page.classList.remove("asking")
+        tell()
+    } else if (at + 1 < pages.length) show(at + 1, true)
+    else if (AFTER) location.href = AFTER
+}
+const back = () => {
+    const page = pages[at]
+    if (page.classList.contains("asks") && !page.classList.contains("asking")) page.classList.add("asking")
+    else if (at) show(at - 1, false)
+    else if (BEFORE) location.href = BEFORE + "#end"
+}
+const unfold = (page, open) => {
+    const code = page.querySelector(".code")
+    if (!code) return
+    code.hidden = !open
+    page.querySelector(".fold").setAttribute("aria-expanded", String(open))
+    if (open) code.focus()
+}
+const fold = () => unfold(pages[at], pages[at].querySelector(".code")?.hidden)
+const fromAddress = () => {
+    const name = decodeURIComponent(location.hash.slice(1))
+    if (name === "end") return show(pages.length - 1, false)
+    show(Math.max(pages.findIndex(page => page.id === name), 0), true)
 }
 
-const start = async () => {
-    await document.fonts.load("16px 'Lecture Math'")
-    document.documentElement.classList.add("measuring")
-    document.querySelectorAll(".slides > section > section").forEach(pack)
-    document.documentElement.classList.remove("measuring")
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches
-    await Reveal.initialize({
-        width: WIDTH, height: 720, margin: 0.05, center: false, hash: true, slideNumber: "c/t", pdfSeparateFragments: false,
-        transition: still ? "none" : "fade", transitionSpeed: "fast", backgroundTransition: "none", plugins: [RevealNotes],
-    })
+// The speaker's window: the notes of the page, what comes next, and the time.
+const tell = () => {
+    if (!speaker || speaker.closed) return
+    const page = pages[at], following = pages[at + 1], body = speaker.document.body
+    body.replaceChildren()
+    const add = (tag, content) => body.appendChild(Object.assign(speaker.document.createElement(tag), {innerHTML: content}))
+    add("h2", `${at + 1} / ${pages.length}: ${page.querySelector(".claim").innerHTML}`)
+    if (page.classList.contains("asking")) add("p", page.querySelector(".ask").innerHTML)
+    add("div", page.querySelector(".notes").innerHTML)
+    add("p", following ? `Next: ${following.querySelector(".claim").innerHTML}` : "The last page of this section.")
+    const clock = add("p", "")
+    clock.id = "clock"
+    tick()
 }
+const tick = () => {
+    const clock = speaker && !speaker.closed && speaker.document.getElementById("clock")
+    if (clock) clock.textContent = `${Math.floor((Date.now() - began) / 60000)} minutes since the first page of this section`
+}
+const openNotes = () => {
+    speaker = open("", "notes", "width=900,height=700")
+    if (!speaker) return
+    speaker.document.title = "Notes"
+    speaker.document.head.replaceChildren(document.querySelector("style").cloneNode(true))
+    speaker.document.body.className = "speaker"
+    speaker.onkeydown = pressed
+    tell()
+}
+setInterval(tick, 1000)
 
-// On a slider the arrow keys move the slider and not the slide; the keys of a clicker still move the slide, and Escape leaves the slider.
-document.querySelectorAll("input").forEach(input => input.addEventListener("keydown", event => {
-    event.stopPropagation()
-    if (event.key === "PageDown" || event.key === "PageUp") {
-        event.preventDefault()
-        event.key === "PageDown" ? Reveal.next() : Reveal.prev()
+// On a slider the arrow keys move it; Space and the keys of a clicker turn the page, and Escape leaves it.
+const NEXT = ["ArrowRight", "ArrowDown", "PageDown", " ", "Enter"], BACK = ["ArrowLeft", "ArrowUp", "PageUp", "Backspace"]
+const pressed = event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    const target = event.target, slider = target.matches?.("input, select, textarea"), key = event.key
+    if (key === "Escape") {
+        unfold(pages[at], false)
+        return target.blur?.()
     }
-    if (event.key === "Escape") input.blur()
-}))
-document.querySelectorAll("details.source > .highlight").forEach(one => one.tabIndex = 0) // it may scroll
-start()
+    if (slider && !["PageDown", "PageUp", " "].includes(key)) return
+    if (target.matches?.("a, button") && ["Enter", " "].includes(key)) return
+    if (target.matches?.(".code") && key.startsWith("Arrow")) return
+    const actions = {Home: () => show(0, true), End: () => show(pages.length - 1, false), s: openNotes, c: fold}
+    const action = NEXT.includes(key) ? (key === " " && event.shiftKey ? back : next) : BACK.includes(key) ? back : actions[key]
+    if (!action) return
+    event.preventDefault()
+    action()
+}
+addEventListener("keydown", pressed)
+addEventListener("hashchange", fromAddress)
+document.querySelectorAll("input").forEach(input => input.addEventListener("pointerup", () => input.blur())) // arrows turn pages again
+for (const [name, action] of Object.entries({back, next, fold})) {
+    document.querySelectorAll(`footer .${name}`).forEach(button => button.addEventListener("click", () => {
+        action()
+        if (name !== "fold") pages[at].focus({preventScroll: true})
+    }))
+}
+root.classList.add("talk")
+fromAddress()

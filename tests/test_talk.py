@@ -1,0 +1,304 @@
+"""The talk: what the notebooks' metadata say of it, and its pages in a browser, as a lecturer turns them."""
+
+import copy
+import re
+
+import pytest
+
+import execute
+import talk
+from executions import NOTEBOOKS
+
+lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
+playwright = pytest.importorskip("playwright.sync_api")
+each_talk = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+TITLES = {
+    "1": ["Adversarial examples (Szegedy et al.)", "One-pixel attack", "Classification setting",
+          "Definition of an adversarial example", "Finding adversarial examples", "FGSM: adversarial example"],
+    "2": ["Setting: Two-layer network", "Illustration: robustness", "Existence of robust networks (Theorem 1)",
+          "Proof of Theorem 1"],
+    "3": ["Setting", "Preliminaries: Bernstein's inequality", "Preliminaries: Sum of squared normal random variables",
+          "Preliminaries: O and Ω", "Main result: Assumption 1", "Main result: Theorem 3", "Proof of Theorem 3", "Proposition 4",
+          "Proof of Proposition 4"],
+    "4": ["Risk", "Adversarial risk", "Stochastic Gradient Descent (SGD)", "Gradient computation: Danskin's theorem",
+          "Active area of research"],
+}  # fmt: skip
+OURS = ("Beyond the slides", "What to take away")  # pages that are no slide of the lecture
+SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
+
+# What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720.
+FAULTS = """() => {
+    const page = document.querySelector(".page:not([hidden])"), box = page.getBoundingClientRect(), faults = []
+    const least = 28 * Math.min(innerWidth / 1280, innerHeight / 720) - 0.01
+    const foot = page.querySelector("footer").getBoundingClientRect()
+    for (const one of page.querySelectorAll(":scope *")) {
+        if (one.closest(".notes, .code, figcaption") || !one.checkVisibility()) continue
+        const {left, top, right, bottom} = one.getBoundingClientRect(), end = one.closest("footer") ? box.bottom : foot.top
+        const cut = left < box.left - 1 || top < box.top - 1 || right > box.right + 1 || bottom > end + 1
+        if (cut) faults.push(`${one.tagName} ${one.className}: ${[left, top, right, bottom].map(Math.round)}`)
+        const words = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
+        const size = parseFloat(getComputedStyle(one).fontSize)
+        if (words && !one.closest("math") && size < least) faults.push(`${one.tagName} ${one.className}: ${size} pixels`)
+    }
+    if (!page.querySelector(".claim").checkVisibility()) faults.push("no words")
+    if (page.querySelector("pre")?.checkVisibility()) faults.push("code")
+    return faults
+}"""
+
+
+def members(path):
+    """Return the talk of a notebook: {group: its cells}."""
+    return talk.groups(execute.read(path).cells)
+
+
+def words_of(cells):
+    return talk.claim_of(cells).metadata.talk
+
+
+# What the notebooks say
+
+
+def test_the_lecture_takes_ninety_minutes_and_at_most_fifty_pages():
+    groups = [group for path in NOTEBOOKS for group in members(path).values()]
+    assert sum(words_of(cells).notes.minutes for cells in groups) == 90
+    assert len(groups) <= 50
+
+
+@each_talk
+def test_a_section_has_8_to_14_pages_under_the_slides_titles_in_the_lectures_order(path):
+    cells, titles = execute.read(path).cells, []
+    groups = list(talk.groups(cells).values())
+    assert 8 <= len(groups) <= 14
+    order = {cell.id: number for number, cell in enumerate(cells)}
+    assert order[talk.claim_of(groups[0]).id] == 0
+    for group in groups[1:]:
+        above = [
+            one for cell in cells[: order[talk.claim_of(group).id] + 1] for one in re.findall(r"^## (.*)", cell.source, re.M)
+        ]
+        title = re.sub(r"^\d+ ", "", above[-1])
+        if not titles or titles[-1] != title:
+            titles.append(title)
+    assert [one for one in titles if not one.startswith(OURS)] == TITLES[path.stem[0]]
+    assert titles[-1] == "What to take away"
+
+
+@each_talk
+def test_a_page_is_one_claim_with_few_words_and_little_code_and_the_notes_say_what_to_say(path):
+    for name, cells in members(path).items():
+        words = words_of(cells)
+        shown = " ".join(words.get(key, "") for key in ("claim", "see"))
+        assert len(re.sub(r"\$[^$]*\$", "x", shown).split()) <= 50, name
+        assert 1 <= len(re.findall(r"[.?!](?= |$)", words.notes.say)) <= 4 and len(words.notes.say.split()) <= 60, name
+        assert sum(len(cell.source.splitlines()) for cell in cells if cell.metadata.talk.role == "code") <= 16, name
+        assert not words.get("ask") or words.ask.endswith("?"), name
+
+
+@each_talk
+def test_every_number_of_the_talk_stands_in_the_notebook(path):
+    cells = execute.read(path).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    printed = [output.get("text") or output.data.get("text/plain", "") for output in outputs]
+    known = "\n".join([cell.source for cell in cells] + printed)
+    for name, group in talk.groups(cells).items():
+        words = words_of(group)
+        said = " ".join(
+            [
+                *(words.get(key, "") for key in ("claim", "ask", "see")),
+                *(words.notes.get(key, "") for key in ("say", "move", "answer")),
+            ]
+        )
+        numbers = re.findall(r"\d+[.,]\d+|\d+(?= ?%)|\b\d{3,}\b", re.sub(r"\b(19|20)\d\d\b", "", said))
+        missing = [one for one in numbers if not re.search(rf"(?<![\d.]){re.escape(one)}", known.replace("{,}", ","))]
+        assert not missing, name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda words: words.update(wiht=1), "unknown keys: wiht"),
+        (lambda words: words.update(role="picture"), "markdown"),
+        (lambda words: words.pop("see"), "no see"),
+        (lambda words: words.notes.pop("say"), "do not say: say"),
+        (lambda words: words.notes.update(hours=1), "unknown notes: hours"),
+        (lambda words: words.update(ask="Why?"), "question"),
+        (lambda words: words.update(group="another"), "one claim"),
+    ],
+)
+def test_metadata_that_say_it_wrongly_are_refused(change, message):
+    cells = copy.deepcopy(execute.read(NOTEBOOKS[1]).cells)
+    change(words_of([cell for cell in cells if cell.metadata.get("talk", {}).get("group") == "construction"]))
+    with pytest.raises(execute.NotebookError, match=message):
+        talk.groups(cells)
+
+
+# In the browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if lab.chromium() is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=lab.chromium(), args=[f"--{flag}" for flag in lab.FLAGS.split()])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def deck(request, built, browser):
+    """The talk of a section on a screen, offline; the tests leave it where they like."""
+    page = browser.new_context(offline=True, viewport={"width": 1280, "height": 720}).new_page()
+    page.path = request.param
+    page.goto((built / "slides" / f"{request.param.stem}.html").as_uri())
+    page.wait_for_function("document.fonts.ready.then(() => true)")
+    yield page
+    page.context.close()
+
+
+def restart(deck, number=0):
+    deck.evaluate(f"document.activeElement?.blur(); show({number}, true)")
+
+
+def here(deck):
+    """Return the number of the page, from 0, and whether it asks."""
+    return tuple(deck.evaluate("[at, pages[at].classList.contains('asking')]"))
+
+
+def test_on_every_screen_every_page_is_whole_and_large_enough_to_read(deck):
+    found = {}
+    for width, height in SCREENS:
+        deck.set_viewport_size({"width": width, "height": height})
+        for number in range(deck.evaluate("pages.length")):
+            for asking in ("true", "false"):
+                deck.evaluate(f"show({number}, {asking})")
+                if faults := deck.evaluate(FAULTS):
+                    found[width, number + 1] = faults
+    deck.set_viewport_size({"width": 1280, "height": 720})
+    assert not found
+
+
+def test_a_picture_takes_more_than_half_of_the_width(deck):
+    for number in range(deck.evaluate("pages.length")):
+        deck.evaluate(f"show({number}, false)")
+        shown = deck.locator(".page:not([hidden]) .shown")
+        if shown.count():
+            assert shown.bounding_box()["width"] > 0.6 * 1280
+
+
+@pytest.mark.parametrize("key", ["ArrowRight", "Space", "PageDown"])
+def test_a_key_leads_through_all_pages_question_first_and_back(deck, key):
+    restart(deck)
+    count, asks = deck.evaluate("[pages.length, document.querySelectorAll('.asks').length]")
+    seen = [here(deck)]
+    while seen[-1] != (count - 1, False):
+        deck.keyboard.press(key)
+        assert here(deck) > seen[-1] or here(deck) == (seen[-1][0], False)
+        seen.append(here(deck))
+    assert len(seen) == count + asks
+    for place in reversed(seen[:-1]):
+        deck.keyboard.press("PageUp")
+        assert here(deck) == place
+
+
+def test_a_question_stands_there_before_its_picture(deck):
+    for number in deck.evaluate("pages.flatMap((one, i) => one.classList.contains('asks') ? [i] : [])"):
+        restart(deck, number)
+        ask, answers = (deck.locator(f".page:not([hidden]) {name}") for name in (".ask", ".answer"))
+        assert ask.is_visible() and not any(one.is_visible() for one in answers.all())
+        deck.keyboard.press("Space")
+        assert not ask.is_visible() and all(one.is_visible() for one in answers.all())
+
+
+def test_on_a_slider_the_arrows_move_it_and_escape_or_the_mouse_leave_it(deck):
+    number = deck.evaluate("pages.findIndex(one => one.querySelector('input'))")
+    deck.evaluate(f"show({number}, false)")
+    control = deck.locator(f"[id='{deck.locator('.page:not([hidden]) input').first.get_attribute('id')}']")
+    start = control.input_value()
+    away, home = ("ArrowLeft", "ArrowRight") if start != "0" else ("ArrowRight", "ArrowLeft")
+    control.press(away)
+    assert control.input_value() != start and here(deck) == (number, False)
+    control.press(home)
+    deck.keyboard.press("Escape")
+    deck.keyboard.press("ArrowRight")
+    assert control.input_value() == start and here(deck)[0] == number + 1
+    for leave in ("PageDown", "Space"):
+        deck.evaluate(f"show({number}, false)")
+        control.press(leave)
+        assert here(deck)[0] == number + 1
+    deck.evaluate(f"show({number}, false)")
+    control.click()
+    deck.keyboard.press("ArrowRight")
+    assert here(deck)[0] == number + 1
+    deck.evaluate(f"show({number}, false)")
+    control.focus()
+    deck.locator(".page:not([hidden]) h2").click()
+    deck.keyboard.press("ArrowRight")
+    assert here(deck)[0] == number + 1
+
+
+def test_code_is_shown_at_a_press_and_hidden_at_another(deck):
+    with_code = deck.evaluate("pages.flatMap((one, i) => one.querySelector('.code') ? [i] : [])")
+    assert with_code
+    for number in with_code:
+        deck.evaluate(f"show({number}, false)")
+        code, button = (deck.locator(f".page:not([hidden]) {name}") for name in (".code", ".fold"))
+        assert not code.is_visible()
+        button.click()
+        assert code.is_visible()
+        deck.keyboard.press("c")
+        assert not code.is_visible()
+
+
+def test_an_address_leads_to_its_page_which_has_a_link_to_the_same_place_and_back(deck, built):
+    site = (built / "site" / f"{deck.path.stem}.html").read_text(encoding="utf-8")
+    back = set(re.findall(rf'href="../slides/{deck.path.stem}.html#([^"]*)"', site))
+    ids = deck.evaluate("pages.map(page => page.id)")
+    assert back == {one for one in ids[1:] if one.startswith("show-")}
+    for number, place in enumerate(ids):
+        deck.evaluate(f"location.hash = {place!r}")
+        deck.wait_for_function(f"at === {number}")
+        link = deck.locator(".page:not([hidden]) footer a").get_attribute("href")
+        assert link.startswith(f"../site/{deck.path.stem}.html#") and f'id="{link.partition("#")[2]}"' in site
+
+
+def test_pages_are_numbered_in_the_file(deck, built):
+    text = (built / "slides" / f"{deck.path.stem}.html").read_text(encoding="utf-8")
+    count = len(members(deck.path))
+    assert re.findall(r'class="number">([^<]*)<', text) == [f"{number} / {count}" for number in range(1, count + 1)]
+
+
+def test_the_speaker_sees_the_notes_of_the_page_and_errata_stand_there(deck):
+    restart(deck)
+    with deck.expect_popup() as popup:
+        deck.keyboard.press("s")
+    notes = popup.value.locator("body")
+    for number, cells in enumerate(members(deck.path).values()):
+        restart(deck, number)
+        said = words_of(cells).notes
+        playwright.expect(notes).to_contain_text(said.say.split("$")[0].strip())
+        playwright.expect(notes).to_contain_text(f"{said.minutes:g} minute")
+    popup.value.close()
+    source = "\n".join(cell.source for cell in execute.read(deck.path).cells if cell.cell_type == "markdown")
+    told = deck.evaluate("pages.map(page => page.querySelector('.notes').textContent).join('')")
+    assert told.count("On the slide.") == source.count("> **On the slide.**")
+
+
+def test_the_last_page_leads_to_the_next_section(deck):
+    following = NOTEBOOKS[NOTEBOOKS.index(deck.path) + 1 :][:1]
+    targets = deck.locator(".page:last-of-type .words a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+    assert targets == [f"{one.stem}.html" for one in following]
+
+
+def test_the_print_has_one_page_a_page_with_all_answers(deck):
+    count = deck.evaluate("pages.length")
+    pdf = deck.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == count
+    deck.emulate_media(media="print")
+    tops = deck.evaluate("pages.map(page => page.getBoundingClientRect().top + scrollY)")
+    heights = deck.evaluate("pages.map(page => [page.getBoundingClientRect().height, page.scrollHeight])")
+    hidden = deck.evaluate(
+        "[...document.querySelectorAll('.answer')].filter(one => !one.checkVisibility({visibilityProperty: true}))"
+    )
+    deck.emulate_media(media="screen")
+    assert tops == [720 * number for number in range(count)] and heights == [[720, 720]] * count
+    assert not hidden
