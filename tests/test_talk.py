@@ -94,21 +94,23 @@ def test_a_page_is_one_claim_with_few_words_and_little_code_and_the_notes_say_wh
 
 
 @each_talk
-def test_every_number_of_the_talk_stands_in_the_notebook(path):
+def test_every_number_of_a_page_stands_in_the_notebook_around_its_claim(path):
+    """From the claim before to the claim after: what the talk says of a result changes with the result."""
     cells = execute.read(path).cells
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    printed = [output.get("text") or output.data.get("text/plain", "") for output in outputs]
-    known = "\n".join([cell.source for cell in cells] + printed)
-    for name, group in talk.groups(cells).items():
-        words = words_of(group)
-        said = " ".join(
-            [
-                *(words.get(key, "") for key in ("claim", "ask", "see")),
-                *(words.notes.get(key, "") for key in ("say", "move", "answer")),
-            ]
-        )
-        numbers = re.findall(r"\d+[.,]\d+|\d+(?= ?%)|\b\d{3,}\b", re.sub(r"\b(19|20)\d\d\b", "", said))
-        missing = [one for one in numbers if not re.search(rf"(?<![\d.]){re.escape(one)}", known.replace("{,}", ","))]
+    groups = talk.groups(cells)
+    order = {cell.id: number for number, cell in enumerate(cells)}
+    claims = [order[talk.claim_of(group).id] for group in groups.values()]
+    for name, group, first, last in zip(groups, groups.values(), [0, *claims], [*claims[1:], len(cells)], strict=False):
+        words, near = words_of(group), cells[first:last]
+        outputs = [output for cell in near for output in cell.get("outputs", [])]
+        printed = [output.get("text") or output.data.get("text/plain", "") for output in outputs]
+        known = "\n".join([cell.source for cell in near] + printed).replace("{,}", ",")
+        said = [
+            *(words.get(key, "") for key in ("claim", "ask", "see")),
+            *(words.notes.get(key, "") for key in ("say", "move", "answer")),
+        ]
+        numbers = re.findall(r"\d+[.,]\d+|\d+(?= ?%)|\b\d{3,}\b", re.sub(r"\b(19|20)\d\d\b", "", " ".join(said)))
+        missing = [one for one in numbers if not re.search(rf"(?<![\d.]){re.escape(one)}(?!\d)", known)]
         assert not missing, name
 
 
