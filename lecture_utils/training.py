@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
-from .checks import check_count, check_labels, checked_logits, evaluation_mode
+from .checks import check_count, check_labels, checked_logits, evaluation_mode, require
 from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
 
@@ -160,8 +160,7 @@ def fit(
     parts = {"model": model, "optimizer": optimizer}
     if average:
         parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
-    data = _fingerprint(x, y) if checkpoint else None
-    history, kept, file = History(), copy.deepcopy(model.state_dict()), Path(checkpoint) if checkpoint else None
+    history, file, data = History(), Path(checkpoint) if checkpoint else None, _fingerprint(x, y) if checkpoint else None
     if file and file.exists():
         state = _read(file, data)
         try:
@@ -170,8 +169,9 @@ def fit(
             generator.set_state(state["generator"])
         except (KeyError, ValueError, RuntimeError) as error:
             raise ValueError(f"{file} is the checkpoint of another network or optimizer: name another, or delete it") from error
-        history, kept = History(**state["history"]), state["kept"]
+        history = History(**state["history"])
     judged = parts["average"].module if average else model
+    kept = copy.deepcopy(judged.state_dict())
     batches = len(_batches(torch.arange(len(x)), batch_size))
     bar = tqdm(total=epochs * batches, initial=len(history.loss) * batches, unit=" batches", disable=not progress)
     try:
@@ -200,7 +200,7 @@ def fit(
             bar.set_postfix({"loss": f"{history.loss[-1]:.4f}"} | {name: f"{value:.1%}" for name, value in measured.items()})
             kept = copy.deepcopy(judged.state_dict())
             if file:
-                _save(file, parts, generator=generator.get_state(), history=vars(history), kept=kept, data=data)
+                _save(file, parts, generator=generator.get_state(), history=vars(history), data=data)
             if watch:
                 watch(history)
     except KeyboardInterrupt:
@@ -238,8 +238,7 @@ def _read(file, data):
         found = state.get("data")
     except Exception as error:  # a damaged zip archive raises what it likes
         raise ValueError(f"{file} is no checkpoint that can be read (empty, cut short, or another file): delete it") from error
-    if found != data:
-        raise ValueError(f"{file} is the checkpoint of a run on other data: name another file, or delete it")
+    require(found == data, f"{file} is the checkpoint of a run on other data: name another file, or delete it")
     return state
 
 
