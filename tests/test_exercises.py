@@ -23,7 +23,11 @@ MISTAKES = [
 
 
 ANSWERS = {number: importlib.import_module(f"answers.{one.name.replace('-', '_')}") for number, one in EXERCISES.items()}
-RIGHT = [pytest.param(number, one, id=f"{number}-{one.__name__}") for number in ANSWERS for one in ANSWERS[number].RIGHT]
+RIGHT = [
+    pytest.param(number, one, id=f"{number}-{one.__name__}", marks=[pytest.mark.slow] if i > 1 else [])
+    for number in ANSWERS
+    for i, one in enumerate(ANSWERS[number].RIGHT)
+]
 WRONG = [
     pytest.param(number, one, words, id=f"{number}-{one.__name__}") for number in ANSWERS for one, words in ANSWERS[number].WRONG
 ]

@@ -436,6 +436,7 @@ FLIPS = [  # k, d, activation, eta, share of flips among 20,000 networks
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "d", "name", "eta", "share"), FLIPS)
 def test_one_step_flips_as_many_networks_as_measured_before(k, d, name, eta, share):
     sigma, derivative, *_ = ACTIVATIONS[name]

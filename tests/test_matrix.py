@@ -11,6 +11,7 @@ from torch import nn
 
 from lecture_utils import attacks, training
 
+pytestmark = pytest.mark.slow  # every attack in every type, 280 tests
 HALF, BRAIN, SINGLE, DOUBLE = DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
 RADIUS = {"fgsm": 0.25, "pgd": 0.25, "strongest": 0.25, "square": 0.25, "l2": 2.0}
 OPTIONS = {
@@ -78,7 +79,6 @@ def defaults(dtype=SINGLE, device="cpu"):
         torch.set_default_dtype(before[0]), torch.set_default_device(None)
 
 
-@pytest.mark.slow
 @every_attack
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_any_type_any_default_type_any_default_device(name, dtype):

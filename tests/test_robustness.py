@@ -262,6 +262,7 @@ def test_the_exact_distance_is_that_of_all_patterns(seed, strict):
         assert radius == pytest.approx(brute_force(*map(np.asarray, network), X[i].numpy(), y[i].item(), strict), rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_bounds_stand_in_order(seed):
     network, X, y = random_network(seed)

@@ -267,6 +267,7 @@ def test_training_does_not_touch_the_global_random_state(small):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_adversarial_training_makes_robust(small):
     plain, _ = fit(small, epochs=25)
     robust, _ = fit(small, epochs=25, attack=fgsm)
