@@ -23,7 +23,8 @@ from lecture_utils.own import SEVEN
 
 TEMPLATES = Path(__file__).parent / "templates" / "lecture"
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-FACE = "load, logits, gradient, fgsm, pgd, softmax, argmax, serve"  # what live.js offers
+SCRIPTS = "training.js", "live.js"
+FACE = "load, logits, gradient, fgsm, pgd, softmax, argmax, twoLayer, twoLayerSlope, twoLayerAttack, trained, serve"
 
 
 def layers(module, name=""):
@@ -71,8 +72,9 @@ def network(name):
 
 
 def script():
-    """Return live.js as one name, ``Live``, for a page or a worker."""
-    return f"const Live = (() => {{\n{(TEMPLATES / 'live.js').read_text(encoding='utf-8')}\nreturn {{{FACE}}}\n}})()\n"
+    """Return live.js and training.js as one name, ``Live``, for a page or a worker."""
+    text = "\n".join((TEMPLATES / one).read_text(encoding="utf-8") for one in SCRIPTS)
+    return f"const Live = (() => {{\n{text}\nreturn {{{FACE}}}\n}})()\n"
 
 
 def arc(middle, radii, first, last, points=12):
@@ -133,8 +135,11 @@ def kinds(wanted):
             images = {one: image(one, read["image"], read["label"][0]) for one in pair(here)}
             images = images | {one: image(one, three, 3) for one in pair("mnist") if one not in images}
             found[name] = {"networks": list(images), "images": images}
+        elif name == "moons":
+            points, sides = torch.tensor(read["points"]).view(-1, 2), torch.tensor(read["sides"])
+            found[name] = {"networks": [], "points": points.numpy().round(4).tolist(), "labels": (2 * sides - 1).tolist()}
         else:
-            raise ValueError(f"an explorer that computes is panda or digit, got {name!r}")
+            raise ValueError(f"an explorer that computes is panda, digit or moons, got {name!r}")
     used = {one for part in found.values() for one in part["networks"]}
     return found | {"networks": {one: network(one) for one in sorted(used)}}
 

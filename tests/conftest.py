@@ -1,8 +1,8 @@
 """What the tests share: the executions of the notebooks, each once and in the background, and the order of the tests.
 
-A test that asks for ``runs``, ``executed`` or ``moved``, opens a browser (``browser``, ``server``) or installs the package
-(``installed``), is marked as slow: ``make quick`` leaves it out. Files with tests of executions come last, when these are
-under way.
+A test that asks for ``runs``, ``executed`` or ``moved``, opens a browser (``browser``, ``phone``, ``server``) or installs the
+package (``installed``), is marked as slow: ``make quick`` leaves it out. Files with tests of executions come last, when these
+are under way.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import executions
 from executions import NOTEBOOKS, ROOT
 
 EXECUTIONS = {"runs", "executed", "moved"}
-SLOW = EXECUTIONS | {"browser", "server", "installed"}
+SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
 ALL = ["moved", "seed 1", "dataset mnist", "again", "solved"]  # the longest first
 PATIENCE = 3600  # seconds that a test may wait for an execution, however busy the machine is
 

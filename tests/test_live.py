@@ -3,12 +3,14 @@
 import base64
 import io
 import json
+import math
 import re
 import time
 
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import make_moons
 from torch import nn
 
 import explorers
@@ -77,6 +79,7 @@ def pixels(x):
     return x.double().flatten(1).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_and_gradients_are_those_of_torch(name, script):
     model, (x, y) = rounded(name), images(name)
@@ -91,6 +94,7 @@ def test_logits_and_gradients_are_those_of_torch(name, script):
         assert found["value"] == pytest.approx(attacks.cross_entropy(logits, label[None]).item(), rel=1e-5, abs=1e-6 * near)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("options", [{"eta": None, "steps": 10}, {"eta": 0.02, "steps": 5}], ids=["cosine", "eta"])
 def test_pgd_finds_the_delta_of_attacks_py(name, options, script):
@@ -115,6 +119,46 @@ def test_fgsm_and_an_epsilon_of_zero(script):
             torch.tensor(script("fgsm", "digits-standard", pixels(one[None])[0], label.item(), 0.1)) - wanted
         ).abs().max() < 1e-6
         assert not any(script("pgd", "digits-standard", pixels(one[None])[0], label.item(), {"epsilon": 0}))
+
+
+def plane_network(theta):
+    """Return the network of training.js as torch has it: points (n, 2) -> logits (n, 2), of which the second is f."""
+    w, b, a = theta.view(-1).split([2 * len(theta) // 4, len(theta) // 4, len(theta) // 4])
+
+    def model(x):
+        f = networks.two_layer(x, w.view(-1, 2), b, a)
+        return torch.stack([torch.zeros_like(f), f], 1)
+
+    return model
+
+
+def test_in_the_plane_slopes_and_attack_are_those_of_torch(script):
+    dice = torch.Generator().manual_seed(0)
+    theta = torch.randn(4 * 16, generator=dice, dtype=torch.float64).requires_grad_()
+    x = torch.randn(IMAGES, 2, generator=dice, dtype=torch.float64).requires_grad_()
+    y = torch.arange(IMAGES) % 2
+    total = attacks.cross_entropy(plane_network(theta)(x), y).sum()
+    down, slopes = torch.autograd.grad(total, [x, theta])
+    call = """(([theta, x, y]) => {
+        const slopes = theta.map(() => 0), down = x.map((one, i) => Live.twoLayerSlope(theta, one, y[i], slopes))
+        return JSON.stringify([down, slopes, x.map((one, i) => Live.twoLayerAttack(theta, one, y[i], {epsilon: 0.3, steps: 7}))])
+    })"""
+    given = json.dumps([theta.tolist(), x.tolist(), (2 * y - 1).tolist()])
+    found = [torch.tensor(one, dtype=torch.float64) for one in json.loads(script.engine.eval(f"{call}({given})"))]
+    box = {"low": -math.inf, "high": math.inf}
+    wanted = attacks.pgd(plane_network(theta.detach()), x, y, 0.3, eta=2.5 * 0.3 / 7, steps=7, keep_best=False, **box)
+    for here, there in zip(found, (down, slopes, wanted), strict=True):
+        assert (here - there).abs().max() < 1e-9
+
+
+def test_training_against_an_adversary_makes_moons_robust(script):
+    points, sides = make_moons(300, noise=0.05, random_state=0)
+    given = json.dumps([points.round(4).tolist(), (2 * sides - 1).tolist()])
+    call = "(([x, y]) => JSON.stringify([0, 0.3].map(epsilon => Live.trained(x, y, {epsilon, judge: 0.29}))))"
+    standard, robust = json.loads(script.engine.eval(f"{call}({given})"))
+    assert standard["clean"] > 0.99 and robust["clean"] > 0.9 and robust["robust"] > standard["robust"] + 0.1
+    again = json.loads(script.engine.eval(f"{call}({given})"))
+    assert again == [standard, robust] and len(robust["history"]) == 60 and len(robust["history"][0]) == 4 * 32
 
 
 @pytest.mark.parametrize(
@@ -158,6 +202,7 @@ def test_a_layer_that_the_script_does_not_know_is_refused_at_export(layer):
         live.layers(nn.Sequential(nn.ReLU(), layer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in NAMES if not one.startswith("cifar10")])
 def test_half_precision_changes_no_answer(name):
     if name.startswith("mnist") and not data_folder():
@@ -246,6 +291,10 @@ def folder(tmp_path_factory):
     (made / "damaged.html").write_text(live.sealed(damaged), encoding="utf-8")
     (made / "missing.html").write_text(live.sealed(page.replace('"networks": {', '"lost": {')), encoding="utf-8")
     alone = page.replace("</head>", "<script>delete window.Worker</script></head>", 1)
+    moons = '<figure class="explorer" data-live="moons"></figure></main></body></html>'
+    points, sides = make_moons(300, noise=0.05, random_state=0)
+    read = {"points": points.flatten().tolist(), "sides": sides.tolist()}
+    (made / "moons.html").write_text(live.sealed(live.computing(HEAD + moons, {"moons": read})), encoding="utf-8")
     (made / "alone.html").write_text(live.sealed(alone), encoding="utf-8")
     return made
 
@@ -358,6 +407,16 @@ def test_a_number_out_of_range_is_a_sentence_and_in_the_address_it_is_left_out(b
     assert settled(browser) == "ε is a number from 0 to 0.4."
 
 
+def test_moons_are_trained_again_when_epsilon_moves(browser, folder):
+    before = opened(browser, folder, "moons.html")
+    assert before.startswith("Trained at ε = 0.3: 9") and "Without an adversary: 100 % of the points right" in before
+    ink = "document.querySelectorAll('canvas')[1].getContext('2d').getImageData(0, 0, 630, 420).data.reduce((a, b) => a + b)"
+    settled(browser)
+    picture = browser.evaluate(ink)
+    typed(browser, "epsilon", "0.1")
+    assert settled(browser).startswith("Trained at ε = 0.1: 100 % of the points right") and browser.evaluate(ink) != picture
+
+
 # ---- In Chromium alone -------------------------------------------------------------------------------
 
 
@@ -380,7 +439,7 @@ def test_it_is_one_screen_and_one_small_file_that_asks_for_nothing(phone, folder
     assert not phone.complaints and not [url for url in phone.asked if not url.startswith(("file:", "data:", "blob:", "about:"))]
 
 
-@pytest.mark.parametrize("name", ["try.html", "page.html"])
+@pytest.mark.parametrize("name", ["try.html", "page.html", "moons.html"])
 def test_axe_finds_no_violation_in_light_and_dark(name, phone, folder):
     opened(phone, folder, name)
     phone.evaluate(axe.AXE_SCRIPT)
@@ -426,7 +485,7 @@ def test_every_example_is_read_right_by_both_networks():
 
 
 def test_an_explorer_that_nothing_computes_is_refused():
-    with pytest.raises(ValueError, match="panda or digit, got 'cat'"):
+    with pytest.raises(ValueError, match="panda, digit or moons, got 'cat'"):
         live.kinds({"cat": {}})
 
 

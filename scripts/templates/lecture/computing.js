@@ -286,6 +286,52 @@ const KINDS = {
             },
         }
     },
+    moons: (part, {points, labels}, id) => {
+        part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}</div>
+            <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img"></canvas></div>`).join("")}</div>
+            <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>
+            <button type="button" class="reset">Reset</button>`
+        const canvases = [...part.querySelectorAll("canvas")], still = matchMedia("(prefers-reduced-motion: reduce)")
+        let newest
+        return {
+            defaults: {epsilon: 0.3},
+            networks: [],
+            calls: ({epsilon}) => [0, epsilon].map(one => ["trained", `moons-${one ? "robust" : "standard"}`, points, labels, {epsilon: one, judge: epsilon}]),
+            show: (results, _, {epsilon}) => {
+                const own = newest = {}, last = results[0].history.length - 1
+                const texts = results.map(({clean, robust}) => `${percent(clean)} of the points right, ${percent(robust)} under attack`)
+                canvases.forEach((canvas, i) => canvas.setAttribute("aria-label", `Decision regions on two moons: ${texts[i]}`))
+                const draw = epoch => { // the boundary moves as it trained; a newer training ends this one's film
+                    if (own !== newest) return
+                    canvases.forEach((canvas, i) => regions(canvas, results[i].history[epoch], points, labels, epsilon))
+                    if (epoch < last) requestAnimationFrame(() => draw(epoch + 1))
+                }
+                draw(still.matches ? last : 0)
+                return `Trained at ε = ${epsilon}: ${texts[1]} of that size. Without an adversary: ${texts[0]}.`
+            },
+        }
+    },
+}
+
+// Draw the sign of a network in the plane, 50 pixels a unit, and the points on it, some of them with their balls.
+const regions = (canvas, theta, points, labels, epsilon) => {
+    const [left, top, wide, tall, unit] = [-1.6, 1.6, 210, 140, 50], image = new ImageData(wide, tall), scale = 3
+    for (let i = 0; i < wide * tall; i++) {
+        const f = Live.twoLayer(theta, [left + (i % wide + 0.5) / unit, top - (Math.floor(i / wide) + 0.5) / unit])
+        image.data.set(f > 0 ? [169, 211, 234, 255] : [246, 199, 163, 255], 4 * i)
+    }
+    const small = new OffscreenCanvas(wide, tall), context = canvas.getContext("2d")
+    small.getContext("2d").putImageData(image, 0, 0)
+    if (canvas.width !== scale * wide) Object.assign(canvas, {width: scale * wide, height: scale * tall})
+    context.drawImage(small, 0, 0, canvas.width, canvas.height)
+    points.forEach(([p, q], i) => {
+        const x = scale * unit * (p - left), y = scale * unit * (top - q), r = 5, ball = scale * unit * epsilon
+        context.strokeStyle = context.fillStyle = labels[i] < 0 ? "#b84a00" : "#005a91"
+        context.beginPath()
+        labels[i] < 0 ? context.arc(x, y, r, 0, 7) : context.rect(x - r, y - r, 2 * r, 2 * r)
+        context.fill()
+        if (i % 12 === 0) context.strokeRect(x - ball, y - ball, 2 * ball, 2 * ball)
+    })
 }
 
 // ---- One explorer: its controls, the newest values only, a sentence when they rest ----

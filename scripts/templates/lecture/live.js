@@ -248,7 +248,7 @@ const attacked = (network, x, {as, ...options}) => {
 
 // Answer what a scope, such as a worker, is sent: {number, given: a network to load, if not yet, task, arguments}.
 const serve = scope => {
-    const tasks = {logits, gradient, fgsm, pgd, attacked}
+    const tasks = {logits, gradient, fgsm, pgd, attacked, trained: (_, ...rest) => trained(...rest)}
     let network
     scope.onmessage = ({data: {number, given, task, rest}}) => {
         try {
