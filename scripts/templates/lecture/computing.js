@@ -304,7 +304,7 @@ const KINDS = {
                 const draw = epoch => { // the boundary moves as it trained; a newer training ends this one's film
                     if (own !== newest) return
                     canvases.forEach((canvas, i) => regions(canvas, results[i].history[epoch], points, labels, epsilon))
-                    if (epoch < last) requestAnimationFrame(() => draw(epoch + 1))
+                    if (epoch < last) requestAnimationFrame(() => draw(Math.min(epoch + 2, last)))
                 }
                 draw(still.matches ? last : 0)
                 return `Trained at ε = ${epsilon}: ${texts[1]} of that size. Without an adversary: ${texts[0]}.`
@@ -330,7 +330,7 @@ const regions = (canvas, theta, points, labels, epsilon) => {
         context.beginPath()
         labels[i] < 0 ? context.arc(x, y, r, 0, 7) : context.rect(x - r, y - r, 2 * r, 2 * r)
         context.fill()
-        if (i % 12 === 0) context.strokeRect(x - ball, y - ball, 2 * ball, 2 * ball)
+        if (i % 25 === 0) context.strokeRect(x - ball, y - ball, 2 * ball, 2 * ball)
     })
 }
 
