@@ -176,12 +176,9 @@ def _pass(model, x, delta, objective, highest, slope, rows):
 def _warn_of_zeros(gradient, fools):
     blind = (gradient.flatten(1).abs().sum(1) == 0) & ~fools
     if blind.any():
-        warnings.warn(
-            f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: "
-            'a failure there is not robustness (try loss="margin" or random_start=True)',
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        found = f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start"
+        advice = 'a failure there is not robustness (try loss="margin" or random_start=True)'
+        warnings.warn(f"{found}: {advice}", RuntimeWarning, stacklevel=3)
 
 
 def strongest(model, x, y, epsilon, *, generator=None):

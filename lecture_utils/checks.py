@@ -39,10 +39,8 @@ def check_labels(name, y, x):
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
         raise TypeError(f"{name} must be a tensor of int64 labels, got {described(y)}")
     if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
-        raise ValueError(
-            f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {tuple(x.shape)} and {tuple(y.shape)}"
-            + (" (one image: x[None])" if x.dim() in (1, 3) else "")
-        )
+        got = f"{tuple(x.shape)} and {tuple(y.shape)}" + (" (one image: x[None])" if x.dim() in (1, 3) else "")
+        raise ValueError(f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {got}")
     require((least := y.min().item()) >= 0, f"{name} must lie in 0..K-1, got {least}")
 
 

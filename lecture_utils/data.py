@@ -286,12 +286,13 @@ def read_image(source, size=None):
 
     if size is not None:
         check_count("size", size)
-    picture = _decode(_content(source))
+    pixels = np.asarray(_decode(_content(source)))
     if size is not None:  # before the pixels become floats: 40 megapixels of them are half a gigabyte
-        side = min(picture.size)
-        left, top = ((length - side) // 2 for length in picture.size)
-        picture = picture.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
-    return _image(np.asarray(picture))
+        side = min(pixels.shape[:2])
+        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+        square = Image.fromarray(pixels[top : top + side, left : left + side])  # Pillow's own crop has a limit of pixels
+        pixels = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+    return _image(pixels)
 
 
 def _content(source):
@@ -338,10 +339,8 @@ def _decode(content):
             picture = picture.transpose(Image.Transpose[TURNS[turn]])
         if not picture.has_transparency_data:
             return picture.convert("RGB")
-        picture = picture.convert("RGBA")
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture)
-        return white
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
 
 
 def _laborious(kind, content):

@@ -41,10 +41,8 @@ def _check_sphere(X):
     lengths, radius = X.norm(dim=1), math.sqrt(X.shape[1])
     worst = (lengths - radius).abs().max().item()
     if not worst <= 100 * torch.finfo(X.dtype).eps * radius:
-        raise ValueError(
-            f"X must lie on the sphere of radius sqrt(d) = {radius:.6g}, got lengths from {lengths.min().item():.6g} "
-            f"to {lengths.max().item():.6g}"
-        )
+        got = f"{lengths.min().item():.6g} to {lengths.max().item():.6g}"
+        raise ValueError(f"X must lie on the sphere of radius sqrt(d) = {radius:.6g}, got lengths from {got}")
 
 
 def robust_network(X, y, c):
