@@ -248,18 +248,21 @@ def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
 # ---- the smallest perturbation -----------------------------------------------------------------------
 
 
-def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
+def lbfgs(model, x, target, *, c_steps=5, max_iter=10, walk=60):
     """Return a small delta with model(x + delta) = target, by box-constrained L-BFGS (Szegedy et al. 2013).
 
     Minimises c |delta|_2 + cross_entropy(f(x + delta), target) over 0 <= x + delta <= 1, and searches for the
-    largest c whose minimiser still reaches the target: a small c ignores the length, a large one the target.
+    largest c whose minimiser still reaches the target: a small c ignores the length, a large one the target. The search
+    starts where ``walk`` normalised gradient steps along the boundary of the target's region end (Rony et al. 2019).
     target: (n,) int64. c_steps: values of c tried a sample, at most; the search ends when c is known to 5 %, and delta
-    is then shortened along its ray. max_iter: L-BFGS iterations for each c.
+    is then shortened along its ray. max_iter: L-BFGS iterations for each c. On 100,000 pixels a pass is slow: walk=40,
+    c_steps=1, max_iter=3 are nearly as good.
     Where no c reaches the target, delta is the minimiser for the smallest c tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
     """
     check_count("c_steps", c_steps)
     check_count("max_iter", max_iter)
+    check_count("walk", walk)
     x, target = _taken(x, target, name="target")
     highest, shape = int(target.max()), x.shape
     # In half precision its inner products would vanish: we search in float32, and look at the delta that x's dtype can hold.
@@ -279,26 +282,70 @@ def lbfgs(model, x, target, *, c_steps=20, max_iter=25):
 
     with evaluation_mode(model, x), torch.no_grad():
         left = torch.arange(len(x), device=x.device)
-        best, best_length = torch.zeros_like(lower), lower.new_full((len(x),), torch.inf)
-        # at c = |gradient| the start is a minimiser
-        c = 0.1 * objective(best.clone(), torch.zeros_like(best_length), left)[1].norm(dim=1)
+        best, best_length, c = _walk(lambda delta: objective(delta, 0 * delta[:, 0], left), lower, upper, walk)
         c_low, c_high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
             delta, hit, length = minimize(objective, best[left], c[left], lower[left], upper[left], left, max_iter)
             shorter = (length < best_length[left]) | best_length[left].isinf()
             best[left[shorter]], best_length[left[shorter]] = delta[shorter], length[shorter]
             c_low[left[hit]], c_high[left[~hit]] = c[left[hit]], c[left[~hit]]
-            c = torch.where(c_high.isinf(), 4 * c_low, torch.where(c_low > 0, (c_low + c_high) / 2, c_high / 10))
+            c = torch.where(c_high.isinf(), 2 * c_low, torch.where(c_low > 0, (c_low + c_high) / 2, c_high / 2))
             left = left[(c_high - c_low > 0.05 * c_low)[left]]
             if not len(left):
                 break
-        # On its ray the result may be longer than need be, by what c is not known to: shorten it by bisection.
-        share, width = torch.ones_like(c), best_length.isfinite().to(c.dtype)
-        while width.max() > torch.finfo(c.dtype).eps:
-            width = width / 2
-            trial = image((share - width)[:, None] * best)
-            share = torch.where(checked_logits(model, x + trial, highest).argmax(1) == target, share - width, share)
-    return image(share[:, None] * best)
+        return image(_shortened(lambda delta: checked_logits(model, x + image(delta), highest), best, target))
+
+
+def _walk(look, lower, upper, steps):
+    """Follow the boundary of the target's region by steps down the loss, each a share of the length; the shares decrease.
+
+    After each step delta is scaled, to be shorter where the target is reached, else longer. A direction is half the
+    gradient's and half the one before, which on photographs saves a fifth of the steps. look: delta -> loss, gradient, hit.
+    Returns for each sample the shortest delta that reaches the target (else the last), its length (else infinite), and the
+    c for which it is a minimiser, were it one.
+    """
+    delta = torch.zeros_like(lower)
+    best, shortest, c = delta.clone(), lower.new_full((len(lower),), torch.inf), lower.new_zeros(len(lower))
+    direction = torch.zeros_like(delta)
+    for step in range(steps):
+        loss, gradient, hit = look(delta)
+        size, length = gradient.norm(dim=1).clamp_min(1e-30), delta.norm(dim=1)
+        nearer = (hit & (length < shortest)) | shortest.isinf()
+        best[nearer], c[nearer] = delta[nearer], size[nearer]
+        shortest[hit & nearer] = length[hit & nearer]
+        if not step:
+            length = loss / size  # were the loss linear, it would be zero there
+        share = 0.1 + 0.4 * (1 + math.cos(math.pi * step / steps)) / 2
+        change = 0.1 * 0.1 ** (step / steps)
+        direction = (direction - gradient / size[:, None]) / 2
+        delta = delta + direction * (share * length / direction.norm(dim=1).clamp_min(1e-30))[:, None]
+        length = length * torch.where(hit, 1 - change, 1 + change)
+        delta = (delta * (length / delta.norm(dim=1).clamp_min(1e-30))[:, None]).clamp(lower, upper)
+    return best, shortest, c
+
+
+def _shortened(logits, delta, target):
+    """Return each delta that reaches its target shortened along its ray to where the margin is zero (regula falsi, Illinois)."""
+
+    def look(share):
+        f = logits(share[:, None] * delta)
+        value = margin(f, target).to(share.dtype)
+        return torch.where(f.argmax(1) == target, value.abs(), -value.abs()), f.argmax(1) == target
+
+    near, far = torch.zeros_like(delta[:, 0]), torch.ones_like(delta[:, 0])
+    (low, reached), (high, hit) = look(near), look(far)
+    far, last = torch.where(reached, 0.0, far), torch.zeros_like(hit)
+    for turn in range(12):
+        if (far - near).max() <= 4 * torch.finfo(far.dtype).eps:
+            break
+        share = near + (far - near) * (low / (low - high)).nan_to_num(0.0).clamp(0, 1)
+        value, inside = look(share)
+        same = (inside == last) & (turn > 0)
+        low, high = torch.where(inside & same, low / 2, low), torch.where(~inside & same, high / 2, high)
+        near, low = torch.where(inside, near, share), torch.where(inside, low, value)
+        far, high = torch.where(inside & hit, share, far), torch.where(inside, value, high)
+        last = inside
+    return far[:, None] * delta
 
 
 # ---- attacks that see only the scores ----------------------------------------------------------------

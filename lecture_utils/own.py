@@ -1,7 +1,8 @@
-"""Pictures of the reader's own, for ``explore`` beside its sliders: a file, or a digit drawn on a pad.
+"""What the reader gives to ``explore`` beside its sliders: a picture's file, a digit drawn on a pad, a word of a list.
 
     explore(draw, picture=Upload(default, 32), epsilon=slider(...))    draw gets the picture as a tensor (1, 3, 32, 32)
     explore(draw, digit=Pad(), epsilon=slider(...))                    draw gets the digit as a tensor (1, 1, 28, 28)
+    explore(draw, goal=Choice(words, "ostrich", "towards"), ...)       draw gets the word
 
 Nothing that the reader gives is written to disk.
 """
@@ -57,6 +58,20 @@ class Upload(Input):
     def _take(self, picture, said):
         self.value, self.said.value = picture, said
         self.changed()
+
+
+class Choice(Input):
+    """A field that takes one of many words, and while one types lists those that fit. default: the first. label: its name."""
+
+    def __init__(self, words, default, label):
+        self.words = tuple(words)
+        super().__init__(default, widgets.Combobox(value=default, options=self.words, description=label, ensure_option=True))
+        self.widget.observe(self._chosen, "value")
+
+    def _chosen(self, change):
+        if change.new in self.words and change.new != self.value:  # what is half typed is none of them
+            self.value = change.new
+            self.changed()
 
 
 class Pad(Input):

@@ -30,7 +30,7 @@ MARKERS = "os^vD"
 CLASSES = (VERMILION, "none"), (BLUE, "none")  # dots of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
-QUALITY = 80  # of a JPEG or WebP file, of 100
+QUALITY = 70  # of a JPEG or WebP file, of 100
 # What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
 LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
 RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}

@@ -191,6 +191,20 @@ def test_an_explorer_draws_the_readers_picture_and_stores_ours():
     assert len(frames.exported(explorer)["sliders"]) == 1
 
 
+def test_a_word_of_a_list_is_taken_when_it_is_whole_and_one_that_is_not_there_changes_nothing():
+    goal, panel, drawn = own.Choice(["espresso", "ostrich", "panda"], "ostrich", "towards"), plots.Images(1), []
+
+    def draw(goal, epsilon):
+        drawn.append(goal)
+        return panel.update([CAT], [""], f"towards {goal}, ε = {epsilon}")
+
+    explorer = explore(draw, goal=goal, epsilon=slider([0.1, 0.2], 0.1))
+    for typed in ("pan", "", "panda", "panda"):
+        goal.widget.value = typed
+    assert drawn == ["ostrich", "panda"] and "towards panda, ε = 0.1" in explorer._picture.value
+    assert explorer.frame()[1] == "towards ostrich, ε = 0.1"
+
+
 def test_a_control_that_is_neither_slider_nor_input_is_refused():
     with pytest.raises(TypeError, match=r"epsilon must be made by slider\(values, default\), got list"):
         explore(lambda epsilon: None, epsilon=[0.1, 0.2])
