@@ -300,7 +300,7 @@ def _walk(look, lower, upper, steps):
     """Follow the boundary of the target's region by steps down the loss, each a share of the length; the shares decrease.
 
     After each step delta is scaled, to be shorter where the target is reached, else longer. A direction is half the
-    gradient's and half the one before, which on photographs saves a fifth of the steps. look: delta -> loss, gradient, hit.
+    gradient's and half the one before: a gradient alone jumps where the network has kinks. look: delta -> loss, gradient, hit.
     Returns for each sample the shortest delta that reaches the target (else the last), its length (else infinite), and the
     c for which it is a minimiser, were it one.
     """

@@ -407,3 +407,17 @@ def equicorrelated(m, d, c, generator=None):
     generator = generator or torch.Generator("cpu").manual_seed(0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])
+
+
+def read_weights(path, sha256):
+    """Return the tensors in a file that ``torch.save`` wrote and whose sha256 begins so. No pickle is run, whatever it holds.
+
+    Raises OSError for another hash; what torch.load raises where the file holds more than tensors.
+    """
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not sha256 or not found.startswith(sha256):
+            size = file.tell()
+            raise OSError(f"{path} is damaged: expected sha256 {sha256[:12]}…, got {found[:12]}… ({size} bytes)")
+        file.seek(0)
+        return torch.load(file, map_location="cpu", weights_only=True)

