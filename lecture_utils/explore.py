@@ -31,9 +31,11 @@ for (const one of this.closest('.lecture-explorer').querySelectorAll('.widget-sl
 }
 """  # runs when the picture appears: ipywidgets gives its handles no name, and tells a value's index instead of the value
 STYLE = """<style>
+.lecture-explorer {{ contain: layout style; }}
+.lecture-explorer img {{ height: auto; }}
 .lecture-explorer .widget-label, .lecture-explorer .widget-readout {{ font-size: 19px; height: auto; line-height: 1.5; }}
 .lecture-explorer .wide-{0} .widget-readout {{ min-width: {0}ch; max-width: none; }}
-</style>"""  # the text of the figures is 14 pt: at 100 dots an inch 19 pixels
+</style>"""  # a new picture lays out no more than its explorer. The text of the figures is 14 pt: at 100 dots an inch 19 pixels
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Explorer:
             one.observe(self._moved, "value")
         for one in self.inputs.values():
             one.changed = self._moved
-        self.widget = self._together(panel.image().width)
+        self.widget = self._together(panel.size[0])
 
     def _together(self, width):
         """Return inputs, and beside them, where there is room, the picture below its sliders, as wide and with text as large."""
@@ -144,7 +146,7 @@ class Explorer:
 
     def _show(self):
         panel = self.draw(**{name: one.value for name, one in self.inputs.items()}, **self.values)
-        self._picture.value = image_tag(panel.file(effort=1), panel.alt, onload=NAMED)
+        self._picture.value = image_tag(panel.file(effort=1), panel.alt, NAMED, panel.size)
         self._drawn = {name: one.index for name, one in self.sliders.items()}
         return panel
 

@@ -68,6 +68,11 @@ class Panel:
         self.alt = alt
         return self
 
+    @property
+    def size(self):
+        """Width and height of the picture, in pixels."""
+        return self.figure.canvas.get_width_height()
+
     def moves(self, *artists):
         """Mark artists as moving: drawn anew at every update, in this order, above everything that stays."""
         for artist in artists:
@@ -115,11 +120,15 @@ def mime(content):
     return "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
 
 
-def image_tag(content, alt, onload=""):
-    """Return a picture as an HTML element that carries its own bytes and an alternative text. onload: a script."""
+def image_tag(content, alt, onload="", size=None):
+    """Return a picture as an HTML element that carries its own bytes and an alternative text.
+
+    onload: a script. size: (width, height), with which its place is known before it is decoded.
+    """
     source = f"data:{mime(content)};base64,{base64.b64encode(content).decode()}"
     script = f' onload="{html.escape(onload)}"' if onload else ""
-    return f'<img src="{source}" alt="{html.escape(alt)}" style="max-width: 100%"{script}>'
+    place = ' width="{}" height="{}"'.format(*size) if size else ""
+    return f'<img src="{source}" alt="{html.escape(alt)}" style="max-width: 100%"{place}{script}>'
 
 
 def grey_levels(delta, magnify=1.0):

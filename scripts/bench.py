@@ -3,6 +3,7 @@
     python scripts/bench.py [SECTION ...]       all sections without an argument
 
 sliders     key press to new picture, in JupyterLab in headless Chromium, beside the naive way and an empty swap
+explorers   the same for every explorer in its own notebook, after Run All, and the kernel's CPU a move (bench_sliders.py)
 memory      what a kernel holds after thousands of moves
 attacks     every attack beside its peers and the floor (bench_attacks.py; the peers are an extra: pip install -e '.[peers]')
 strongest   the strongest attack beside AutoAttack, on every network in data/
@@ -36,6 +37,7 @@ import bench_export
 import bench_initialization
 import bench_load
 import bench_robustness
+import bench_sliders
 import bench_training
 from lab import ROOT, Lab, notebook, run_all
 
@@ -198,7 +200,7 @@ def target(claim, value, limit):
 
 SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target) | bench_robustness.sections(target)
 SECTIONS |= bench_initialization.sections(target) | bench_training.sections(target) | bench_export.sections(target)
-SECTIONS |= bench_load.sections(target)
+SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target)
 
 
 def main():

@@ -44,8 +44,8 @@ def chromium():
 class Lab:
     """A JupyterLab server and a browser, for the length of a ``with`` block."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, settings=SETTINGS):
+        self.folder, self.settings = Path(folder), settings
 
     def __enter__(self):
         self.private = tempfile.TemporaryDirectory(prefix="lab-")
@@ -98,7 +98,7 @@ class Lab:
             | {"JUPYTER_CONFIG_PATH": str(ROOT / "scripts" / "jupyter")}  # as "make lab" has it
         )
         self.log = private / "log"
-        for name, content in SETTINGS.items():
+        for name, content in self.settings.items():
             file = private / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")

@@ -149,13 +149,10 @@ class Panel:
     """What an explorer asks of a figure, without a figure."""
 
     def __init__(self, alt):
-        self.alt, self.width = alt, 900
+        self.alt, self.size = alt, (900, 420)
 
     def file(self, effort=9):
         return b"png"
-
-    def image(self):
-        return self
 
 
 MOVES = st.lists(
