@@ -31,6 +31,8 @@ from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
 import execute
 import export
+import links
+import live
 
 ROLES = {"claim": "markdown", "picture": "code", "code": "code", "aside": "markdown"}  # and the type of the cell
 WORDS, NOTES = {"claim", "see", "ask", "formulas", "notes"}, {"say", "move", "answer", "minutes"}
@@ -151,18 +153,25 @@ def told(notes, asides):
     return "\n".join([*paragraphs, *asides])
 
 
-def deck(section, found, before, after, start):
-    """Return the Pages of a section as HTML. before, after: the Sections around it; start: minutes of the lecture until here."""
+def deck(section, found, before, after, start, place=None):
+    """Return the Pages of a section as HTML.
+
+    before, after: the Sections around it; start: minutes of the lecture until here; place: OWNER/NAME on GitHub, whose site
+    the title page leads to.
+    """
     pictures = "".join(page.picture for page in found)
-    frames = {name: text for name, text in section.frames.items() if f'id="{name}"' in pictures}
     environment = Environment(loader=FileSystemLoader(export.TEMPLATES / "lecture"), trim_blocks=True, lstrip_blocks=True)
     text = environment.get_template("deck.html.j2").render(
-        section=section, pages=found, before=before, after=after, start=start, frames=frames,
+        section=section, pages=found, before=before, after=after, start=start,
+        frames={name: text for name, text in section.frames.items() if f'id="{name}"' in pictures},
         title=html.escape(section.title), date=f"{datetime.date.today():%d %B %Y}",
+        qr=live.qr(links.site(place, "try.html")) if place else "",
         css=export.styles("base.css", "deck.css", text="".join(str(vars(page)) for page in found)),
         scripts=[export.ours("explorer.js"), export.ours("deck.js")],
     )  # fmt: skip
-    return re.sub(r'href="(\w+\.html)?#', lambda found: f'href="../site/{found[1] or section.name + ".html"}#', text)
+    text = re.sub(r'href="(\w+\.html)?#', lambda found: f'href="../site/{found[1] or section.name + ".html"}#', text)
+    computing = {name: read for name, read in section.live.items() if f'data-live="{name}"' in pictures}
+    return live.sealed(live.computing(text, computing))
 
 
 def main():
@@ -170,9 +179,10 @@ def main():
     folder, start = output / "slides", 0
     shutil.rmtree(folder, ignore_errors=True)
     try:
+        place = export.repository()
         for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
             found = pages(section)
-            export.write(folder / f"{section.name}.html", deck(section, found, before, after, start))
+            export.write(folder / f"{section.name}.html", deck(section, found, before, after, start, place))
             start += sum(page.minutes for page in found)
     except execute.NotebookError as error:
         raise SystemExit(str(error)) from error

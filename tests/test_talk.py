@@ -6,6 +6,7 @@ import re
 import pytest
 
 import execute
+import export
 import talk
 from executions import NOTEBOOKS
 
@@ -32,7 +33,7 @@ FAULTS = """() => {
     const least = 28 * Math.min(innerWidth / 1280, innerHeight / 720) - 0.01
     const foot = page.querySelector("footer").getBoundingClientRect()
     for (const one of page.querySelectorAll(":scope *")) {
-        if (one.closest(".notes, .code, figcaption") || !one.checkVisibility()) continue
+        if (one.closest(".notes, .code, figcaption, .unseen, .sentence") || !one.checkVisibility()) continue
         const {left, top, right, bottom} = one.getBoundingClientRect(), end = one.closest("footer") ? box.bottom : foot.top
         const cut = left < box.left - 1 || top < box.top - 1 || right > box.right + 1 || bottom > end + 1
         if (cut) faults.push(`${one.tagName} ${one.className}: ${[left, top, right, bottom].map(Math.round)}`)
@@ -133,6 +134,15 @@ def test_metadata_that_say_it_wrongly_are_refused(change, message):
         talk.groups(cells)
 
 
+def test_the_title_page_has_a_qr_code_where_the_site_has_an_address(built):
+    text = (built / "slides" / f"{NOTEBOOKS[0].stem}.html").read_text(encoding="utf-8")
+    assert "Try it yourself" not in text  # without a remote
+    section = export.Section("a", None, headings=[export.Heading(1, "A", "a", "", 1)])
+    page = talk.Page("p", "A", "a", "claim", "", "see", [], "", [], "notes", 1)
+    text = talk.deck(section, [page], None, None, 0, "Owner/lecture")
+    assert "QR code: https://owner.github.io/lecture/site/try.html" in text and "Try it yourself" in text
+
+
 # In the browser
 
 
@@ -205,7 +215,7 @@ def test_a_key_leads_through_all_pages_question_first_and_back(deck, key):
 def test_a_question_stands_there_before_its_picture(deck):
     for number in deck.evaluate("pages.flatMap((one, i) => one.classList.contains('asks') ? [i] : [])"):
         restart(deck, number)
-        ask, answers = (deck.locator(f".page:not([hidden]) {name}") for name in (".ask", ".answer"))
+        ask, answers = (deck.locator(f".page:not([hidden]) {name}") for name in (".ask", ".result"))
         assert ask.is_visible() and not any(one.is_visible() for one in answers.all())
         deck.keyboard.press("Space")
         assert not ask.is_visible() and all(one.is_visible() for one in answers.all())
@@ -299,7 +309,7 @@ def test_the_print_has_one_page_a_page_with_all_answers(deck):
     tops = deck.evaluate("pages.map(page => page.getBoundingClientRect().top + scrollY)")
     heights = deck.evaluate("pages.map(page => [page.getBoundingClientRect().height, page.scrollHeight])")
     hidden = deck.evaluate(
-        "[...document.querySelectorAll('.answer')].filter(one => !one.checkVisibility({visibilityProperty: true}))"
+        "[...document.querySelectorAll('.result')].filter(one => !one.checkVisibility({visibilityProperty: true}))"
     )
     deck.emulate_media(media="screen")
     assert tops == [720 * number for number in range(count)] and heights == [[720, 720]] * count

@@ -52,7 +52,7 @@ const compute = ([task, name, ...rest]) => new Promise((done, fail) => {
 
 // ---- Values in the address: #digit.epsilon=0.137 ----
 
-const slides = document.querySelector(".reveal") !== null // there the address names the slide
+const slides = document.querySelector(".deck") !== null // there the address names the slide
 const address = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "")
 const remember = (name, values, defaults) => {
     if (slides) return

@@ -75,12 +75,12 @@ setInterval(tick, 1000)
 const NEXT = ["ArrowRight", "ArrowDown", "PageDown", " ", "Enter"], BACK = ["ArrowLeft", "ArrowUp", "PageUp", "Backspace"]
 const pressed = event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
-    const target = event.target, slider = target.matches?.("input, select, textarea"), key = event.key
+    const target = event.target, field = target.matches?.("input, select"), key = event.key
     if (key === "Escape") {
         unfold(pages[at], false)
         return target.blur?.()
     }
-    if (slider && !["PageDown", "PageUp", " "].includes(key)) return
+    if (field && !["PageDown", "PageUp"].includes(key) && !(key === " " && target.type === "range")) return
     if (target.matches?.("a, button") && ["Enter", " "].includes(key)) return
     if (target.matches?.(".code") && key.startsWith("Arrow")) return
     const actions = {Home: () => show(0, true), End: () => show(pages.length - 1, false), s: openNotes, c: fold}
@@ -91,7 +91,7 @@ const pressed = event => {
 }
 addEventListener("keydown", pressed)
 addEventListener("hashchange", fromAddress)
-document.querySelectorAll("input").forEach(input => input.addEventListener("pointerup", () => input.blur())) // arrows turn pages again
+addEventListener("pointerup", event => event.target.matches?.("input[type=range]") && event.target.blur()) // arrows turn pages again
 for (const [name, action] of Object.entries({back, next, fold})) {
     document.querySelectorAll(`footer .${name}`).forEach(button => button.addEventListener("click", () => {
         action()
