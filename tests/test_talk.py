@@ -115,6 +115,11 @@ def test_every_number_of_a_page_stands_in_the_notebook_around_its_claim(path):
         assert not missing, name
 
 
+@each_talk
+def test_no_cell_says_how_another_tool_would_show_it(path):
+    assert not [cell.id for cell in execute.read(path).cells if "slideshow" in cell.metadata]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
