@@ -26,7 +26,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-SECONDS = 1200  # for a cell, on the clock: a notebook takes less than 60 on two cores, but others may use them, too
+SECONDS = 300  # for a cell; a notebook takes less than 60 on two cores
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 METADATA = {

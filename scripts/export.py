@@ -2,9 +2,9 @@
 
     python scripts/export.py [--executed DIR] [--output DIR]
 
-Reads what ``execute.py --frames`` wrote to build/executed/; writes build/site/ (an index, a page a notebook); talk.py
-writes the slides. LECTURE_REPOSITORY=OWNER/NAME names the repository that Binder and the links
-lead to; without it, the git remote does. Every file holds all that it shows, and asks for nothing.
+Reads what ``execute.py --frames`` wrote to build/executed/; writes build/site/ (an index, a page a notebook, notation, search);
+talk.py writes the slides. LECTURE_REPOSITORY=OWNER/NAME names the repository that Binder and the links lead to; without it,
+the git remote does. Every file holds all that it shows, and asks for nothing.
 """
 
 import argparse
@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from nbconvert.exporters import HTMLExporter
+from jinja2 import Environment, FileSystemLoader
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from pygments.formatters import HtmlFormatter
+from pygments.styles import get_style_by_name
+from pygments.token import STANDARD_TYPES
 
+import book
 import execute
 import explorers
 import links as addresses
@@ -36,6 +38,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 EXERCISE = re.compile(r'^exercise\("([\w.-]+)"\)\.check\(', flags=re.MULTILINE)
 TAGS = re.compile(r"<[^>]*>")
 NOTEBOOK_LINK = re.compile(r"(?:(\w+)\.ipynb)?(?:#(.*))?")
+UNSEEN = re.compile(r"\b(?:plots\.|explore\(|import |exercise\()")  # code that tells a reader nothing: drawing, set-up, checks
+SHORT = 5  # lines of code that need no fold
+CARDS = {  # the heading below which the picture of a section's card stands
+    "1_adversarial_examples": "The panda row",
+    "2_robust_networks": "2 Illustration: robustness",
+    "3_initialization": "6 Main result: Theorem 3",
+    "4_adversarial_training": "Robust against what?",
+}
 JOINED = re.compile(r'<math display="inline">(?:(?!</math>).)*</math>[.,;:?!)]+', flags=re.DOTALL)  # no line begins with a comma
 
 
@@ -72,6 +82,7 @@ class Section:
     frames: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
     live: dict = field(default_factory=dict)  # explorers that compute, and what they read in the notebook
+    formulas: dict = field(default_factory=dict)  # of each heading with formulas below it the number of the first
 
     @property
     def title(self):
@@ -103,7 +114,7 @@ class Text(Formulas):
         self.section, self.cell, self.number = section, cell, number
 
     def heading(self, text, level, **_):
-        name = slug(html.unescape(TAGS.sub("", text)))
+        name = book.slug(html.unescape(TAGS.sub("", text)))
         uses = sum(re.fullmatch(rf"{re.escape(name)}(\.\d+)?", one.id) is not None for one in self.section.headings)
         found = Heading(level, text, f"{name}.{uses + 1}" if uses else name, self.cell.id, self.number)
         self.section.headings.append(found)
@@ -114,7 +125,7 @@ class Text(Formulas):
         """Links between the notebooks, to a heading as JupyterLab and GitHub name it, lead from page to page here."""
         if found := NOTEBOOK_LINK.fullmatch(url):
             name, heading = found.groups()
-            url = (f"{name}.html" if name else "") + (f"#{slug(unquote(heading))}" if heading else "")
+            url = (f"{name}.html" if name else "") + (f"#{book.slug(unquote(heading))}" if heading else "")
         return super().link(text, url, title)
 
     def block_quote(self, text):
@@ -125,9 +136,10 @@ class Text(Formulas):
         return remark
 
 
-def slug(text):
-    """Return a heading's place in a page, given its text or JupyterLab's name of it."""
-    return re.sub(r"\W+", "-", text.lower()).strip("-")
+def rendered(text, renderer):
+    """Return Markdown as HTML."""
+    done = JOINED.sub(r'<span class="joined">\g<0></span>', MarkdownWithMath(renderer=renderer).render(text))
+    return re.sub(r"(?s)<table>.*?</table>", r'<div class="wide">\g<0></div>', done)
 
 
 def read(path):
@@ -138,8 +150,7 @@ def read(path):
     section = Section(path.stem, execute.read(path))
     for number, cell in enumerate(section.notebook.cells, 1):
         if cell.cell_type == "markdown":
-            rendered = MarkdownWithMath(renderer=Text(section, cell, number)).render(cell.source)
-            cell.metadata.html = JOINED.sub(r'<span class="joined">\g<0></span>', rendered)
+            cell.metadata.html = rendered(cell.source, Text(section, cell, number))
         elif cell.cell_type == "code":
             _render_code(section, cell, folder)
     for one, after in zip(section.slides, [*section.slides[1:], None], strict=True):
@@ -181,15 +192,7 @@ def help_with(number):
     )
 
 
-class Template:
-    """What pages and slides share: our templates."""
-
-    def __init__(self, **options):
-        super().__init__(template_name="lecture", extra_template_basedirs=[str(TEMPLATES)], **options)
-
-
-class Page(Template, HTMLExporter):
-    """A notebook as one page."""
+BOOK = Environment(loader=FileSystemLoader(TEMPLATES / "lecture"), trim_blocks=True)
 
 
 def ours(*names):
@@ -198,27 +201,81 @@ def ours(*names):
 
 def styles(*names, text=""):
     """Return the style sheet of a document: our files, the colours of code, the font of the formulas in it."""
-    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
-    code = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    light, dark = map(get_style_by_name, ("default", "github-dark"))
+    code = []
+    for kind, name in STANDARD_TYPES.items():
+        day, night = light.style_for_token(kind), dark.style_for_token(kind)
+        colours = [f"#{one['color']}" if one["color"] else "inherit" for one in (day, night)]
+        if name and colours != ["inherit"] * 2:
+            weight = "; font-weight: 700" if day["bold"] else ""
+            code.append(f".highlight .{name} {{ color: light-dark({', '.join(colours)}){weight} }}")
     face = f"@font-face {{ font-family: 'Lecture Math'; src: url(data:font/woff;base64,{font(text)}); }}\n"
-    return code + ours(*names) + face
+    return "\n".join([*code, ours(*names), face])
 
 
 def all_html(section):
     return "".join(cell.metadata.get("html", "") for cell in section.notebook.cells)
 
 
-def page(section, before, after):
+def framed(template, shared, here, title, scripts=("page.js",), **parts):
+    """Return a page of the book as HTML: ``template`` inside the contents of the whole lecture, which ``shared`` describes.
+
+    here: what is marked in the contents. scripts: our files.
+    """
+    parts |= shared | {"here": here, "title": title, "theme": ours("theme.js"), "scripts": [ours(one) for one in scripts]}
+    return BOOK.get_template(template).render(contents=contents, **parts)
+
+
+def page(section, before, after, shared):
     """Return the page of a section as HTML."""
+    found, cells, done = book.places(shared["sections"]), [], set()
+    numbers, references = (
+        book.Numbers(shared["sections"].index(section) + 1),
+        book.References(section.notebook.cells[-1].metadata.html),
+    )
+    below = {one.cell: one.id for one in section.headings}  # a cell's last heading
+    heading, highlight = None, Highlight2HTML(pygments_lexer="python3")
+    slides = [one for one in section.slides if book.SLIDE.match(one.text)]
+    for slide, cell in book.slides(section):
+        heading = below.get(cell.id, heading)
+        if cell.cell_type == "markdown":
+            text = references.text if cell is section.notebook.cells[-1] else references.cited(cell.metadata.html)
+            text = book.linked(book.stated(text, section, slide, found, done), section, slide, found)
+            text = numbers.set(text, heading)
+            for number, one in enumerate(slides, 1):
+                note = f'<span class="slide-of">Slide {number} of {len(slides)}</span>'
+                text = text.replace(f'<h2 id="{one.id}">', f'<h2 id="{one.id}">{note}')
+            cells.append({"cell_type": "markdown", "id": cell.id, "html": text})
+        elif cell.cell_type == "code":
+            count = len(cell.source.splitlines())
+            folded = UNSEEN.search(cell.source) or (count > SHORT and "exercise" not in cell.metadata.get("tags", []))
+            cells.append(
+                {"cell_type": "code", "id": cell.id, "html": cell.metadata.html, "help": cell.metadata.help}
+                | {"source": highlight(cell.source), "lines": count, "folded": folded}
+            )
+    section.formulas = numbers.first
     neighbours = [("Before", before), ("Next", after)]
-    resources = {
-        "section": section, "css": styles("base.css", "page.css", text=all_html(section)), "contents": contents(section),
-        "links": [link(f"../slides/{section.name}.html", "Slides"), *section.links, link("try.html", "Attack it yourself")],
-        "neighbours": [link(f"{one.name}.html", f"{word}: {one.title}") for word, one in neighbours if one],
-        "scripts": [ours("explorer.js", "page.js")],
-    }  # fmt: skip
-    text = Page(template_file="page.html.j2").from_notebook_node(section.notebook, resources)[0]
+    text = framed(
+        "page.html.j2", shared, section.name, section.title, ["explorer.js", "page.js"], section=section, cells=cells,
+        neighbours=[link(f"{one.name}.html", f"{word}: {one.title}") for word, one in neighbours if one],
+    )  # fmt: skip
     return live.computing(text, section.live)
+
+
+def symbols():
+    """Return the tables of symbols as HTML."""
+    cell = execute.nbformat.v4.new_markdown_cell(id="notation")
+    return rendered(ours("notation.md"), Text(Section("notation", None), cell, 1))
+
+
+def notation(shared, text):
+    """Return the page of symbols as HTML; behind a link to a heading stands the number of the first formula below it."""
+    for one in shared["sections"]:
+        for heading, number in one.formulas.items():
+            target = f"{one.name}.html#formula-{number}"
+            place = re.compile(rf'(<a href="{one.name}\.html#{re.escape(heading)}">.*?</a>)')
+            text = place.sub(rf'\1 <a class="number" href="{target}">({number})</a>', text)
+    return framed("notation.html.j2", shared, "notation", "Notation", text=text)
 
 
 def contents(section):
@@ -246,28 +303,39 @@ def repository():
 
 
 def links(name, place):
-    """Return the links of a notebook: to download it, to run it, to its source."""
-    found = [f'<a href="{name}.ipynb" download>Notebook</a>']
-    if not place:
-        return [*found, "<span>Binder: once this is on GitHub</span>"]
-    path = f"notebooks/{name}.ipynb"
-    binder = f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/{path}"
-    return [*found, link(binder, "Run on Binder"), link(f"https://github.com/{place}/blob/HEAD/{path}", "GitHub")]
+    """Return the links of a notebook: to its slides, to download it, to run it, to its source."""
+    found = [link(f"../slides/{name}.html", "Slides"), f'<a href="{name}.ipynb" download>Notebook</a>']
+    if place:
+        path = f"notebooks/{name}.ipynb"
+        found += [link(target, f"Run on {where}") for where, target in addresses.doors(place, path).items()]
+        found.append(link(f"https://github.com/{place}/blob/HEAD/{path}", "GitHub"))
+    return found
 
 
-def index(sections, place):
+def card(section):
+    """Return the picture of a section's card: the first one below the heading that CARDS names."""
+    start = next(one.number for one in section.headings if one.text == CARDS[section.name])
+    below = "".join(cell.metadata.html for cell in section.notebook.cells[start:])
+    return re.search(r'<div class="picture".*?</div>', below)[0]
+
+
+def summary(section):
+    """Return the sentence on a section that README has."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.search(rf"\(notebooks/{section.name}\.ipynb\) \| (.*?) \|", readme)[1]
+
+
+def index(shared, place):
     """Return the index as HTML."""
-    text = "".join(map(all_html, sections))
-    trained = []
+    sections, trained = shared["sections"], []
     for name, entry in networks.manifest().items():
         robust = entry.get("robust accuracy")
         attacked = f"{robust:.1%} at ε = {entry['epsilon']:g}" if robust else "not trained for it"
         trained.append((name, f"{entry['clean accuracy']:.1%}", attacked))
-    template = Page(template_file="index.html.j2").environment.get_template("index.html.j2")
-    where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
-    css, script = styles("base.css", "page.css", text=text), ours("page.js")
+    cards = [(section, card(section), summary(section)) for section in sections]
+    title = "Adversarial examples: a lecture that computes what it claims"
     qr = live.qr(addresses.site(place, "try.html")) if place else ""
-    return template.render(sections=sections, networks=trained, place=where, css=css, script=script, qr=qr)
+    return framed("index.html.j2", shared, "index", title, networks=trained, cards=cards, qr=qr)
 
 
 def write(path, text):
@@ -302,12 +370,23 @@ def main():
         sys.exit(str(error))
     folder = output / "site"
     shutil.rmtree(folder, ignore_errors=True)
+    where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
+    texts = [*map(all_html, sections), symbols()]
+    shared = {"sections": sections, "place": where, "css": styles("base.css", "page.css", text="".join(texts))}
+    made = {}
     for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
         section.links = links(section.name, place)
-        write(folder / f"{section.name}.html", page(section, before, after))
-        shutil.copy(execute.NOTEBOOKS / f"{section.name}.ipynb", folder)
-    write(folder / "try.html", live.sealed(live.try_page()))
-    write(folder / "index.html", index(sections, place))
+        made[section.name] = page(section, before, after, shared)
+    made["notation"] = notation(shared, texts[-1])
+    entries = explorers.embedded(book.index(sections))
+    made["search"] = framed("search.html.j2", shared, "search", "Search", ["page.js", "search.js"], entries=entries)
+    made["try"] = live.try_page()
+    made["index"] = index(shared, place)
+    for name, text in made.items():
+        write(folder / f"{name}.html", live.sealed(text))
+    for section in sections:
+        notebook = execute.read(execute.NOTEBOOKS / f"{section.name}.ipynb")
+        execute.write(addresses.addressed(notebook, place, section.name), folder / f"{section.name}.ipynb")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,30 @@
-"""Put the links to Binder and to the site into README.md, as this repository's git remote says; without one, plain text.
+"""Put the ways in, as this repository's git remote says, into README.md and the notebooks; without a remote, plain text.
 
-python scripts/links.py [--remote NAME]
+    python scripts/links.py [--remote NAME]
+
+README.md gets badges of Binder and Colab. Each notebook gets, below its title, links to the other sections, its page and
+its slides; and behind its parameters a cell that installs the project where it is missing, as on Colab.
 """
 
 import argparse
 import re
 import subprocess
 
+import nbformat
+
 import execute
 
 README = execute.ROOT / "README.md"
-BADGE = "https://mybinder.org/badge_logo.svg"
+BADGES = {"Binder": "https://mybinder.org/badge_logo.svg", "Colab": "https://colab.research.google.com/assets/colab-badge.svg"}
 PLAIN = (
-    "Without installing anything: push this repository to GitHub, say `make links`, and a Binder badge for each notebook and a\n"
-    "link to the site stand here."
+    "Without installing anything: push this repository to GitHub, say `make links`, and badges of Binder and Colab for each\n"
+    "notebook and a link to the site stand here."
 )
+WAYS_IN = LINKS, INSTALL = "links", "install"  # ids of the cells of a notebook that this script writes
+MISSING = """import importlib.util
+
+if importlib.util.find_spec("lecture_utils") is None:  # as on Colab: install the project
+    %pip install --quiet {}"""
 # Owner and name of a repository on GitHub, and what may stand before them: https and ssh, with a user or a token, a port
 OWNER, NAME = r"(?P<owner>[a-zA-Z\d](?:[a-zA-Z\d-]*[a-zA-Z\d])?)", r"(?P<name>(?!\.{0,2}(?:\.git)?/?$)[a-zA-Z\d._-]+?)"
 PLACE = f"{OWNER}/{NAME}"
@@ -37,23 +47,62 @@ def remote(name, folder=execute.ROOT):
     return done.stdout.strip()
 
 
-def site(place, page):
-    """Return where GitHub shows a page of the site of a repository "OWNER/NAME"."""
+def site(place, page, part="site"):
+    """Return where GitHub shows a page of the site, or of the slides, of a repository "OWNER/NAME"."""
     owner, name = place.split("/")
-    return f"https://{owner.lower()}.github.io/{name}/site/{page}"
+    return f"https://{owner.lower()}.github.io/{name}/{part}/{page}"
+
+
+def doors(place, path):
+    """Return where a notebook of a repository "OWNER/NAME" can be run without installing anything: {"Binder": address, ...}."""
+    return {
+        "Binder": f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/{path}",
+        "Colab": f"https://colab.research.google.com/github/{place}/blob/main/{path}",
+    }
 
 
 def links(place, notebooks):
     """Return the lines for a repository (owner, name), or the plain text for None."""
     if place is None:
         return PLAIN
-    owner, name = place
-    lines = [f"Without installing anything, on Binder; or to read, on [the site](https://{owner.lower()}.github.io/{name}/):", ""]
+    place = "/".join(place)
+    lines = [f"Without installing anything, on Binder or Colab; or to read, on [the site]({site(place, 'index.html')}):", ""]
     for path in notebooks:
-        target = f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath=lab/tree/notebooks/{path.name}"
         title = path.stem.replace("_", " ")
-        lines.append(f"* [![{title} on Binder]({BADGE})]({target}) {title}")
+        badges = doors(place, f"notebooks/{path.name}").items()
+        lines.append(" ".join(["*", *[f"[![{title} on {name}]({BADGES[name]})]({target})" for name, target in badges], title]))
     return "\n".join(lines)
+
+
+def addressed(notebook, place, name):
+    """Put the two cells of ways in into a notebook; return it. place: "OWNER/NAME" or None. name: its stem."""
+    cells = [cell for cell in notebook.cells if cell.id not in (LINKS, INSTALL)]
+    names = [path.stem for path in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
+    titles = [stem.partition("_")[2].replace("_", " ") for stem in names]
+    others = [
+        f"**{i} {title}**" if stem == name else f"[{i} {title}]({stem}.ipynb)"
+        for i, (stem, title) in enumerate(zip(names, titles, strict=True), 1)
+    ]
+    if place:
+        page, slides = site(place, f"{name}.html"), site(place, f"{name}.html", "slides")
+        read = f"This section without Python: [page]({page}) · [slides]({slides})"
+    else:
+        read = "This section without Python: `make run` writes its page and its slides into `build/`."
+    package = f"git+https://github.com/{place}" if place else ".."
+    skipped = {"slideshow": {"slide_type": "skip"}}
+    first = nbformat.v4.new_markdown_cell(" · ".join(others) + f"\n\n{read}", id=LINKS, metadata=skipped)
+    second = nbformat.v4.new_code_cell(MISSING.format(package), id=INSTALL, metadata=skipped)
+    parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
+    notebook.cells = [cells[0], first, *cells[1 : parameters + 1], second, *cells[parameters + 1 :]]
+    count = 0
+    for cell in notebook.cells:  # as after a run from top to bottom
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = count
+    return notebook
 
 
 def filled(readme, words):
@@ -69,7 +118,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--remote", default="origin", metavar="NAME")
     place = repository(remote(parser.parse_args().remote))
-    words = links(place, sorted(execute.NOTEBOOKS.glob("*.ipynb")))
+    notebooks = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
+    for path in notebooks:
+        execute.write(addressed(execute.read(path), place and "/".join(place), path.stem), path)
+    words = links(place, notebooks)
     README.write_text(filled(README.read_text(encoding="utf-8"), words), encoding="utf-8")
     print(f"README.md links to {'/'.join(place)}" if place else "README.md has plain text: there is no remote on GitHub")
 

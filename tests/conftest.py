@@ -23,6 +23,7 @@ from executions import NOTEBOOKS, ROOT
 
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
+ALL = ["moved", "seed 1", "dataset mnist", "again", "solved"]  # the longest first
 PATIENCE = 3600  # seconds that a test may wait for an execution, however busy the machine is
 
 
@@ -103,7 +104,7 @@ def under_way(request):
     torch.set_num_threads(1)
     runs = Runs(request.config.executions)
     if sum(bool(EXECUTIONS.intersection(item.fixturenames)) for item in request.session.items) > 20:
-        for name in executions.ALL:
+        for name in ALL:
             for path in NOTEBOOKS:
                 if name != "dataset mnist" or (executions.data_folder() and "dataset" in executions.parameters(path)):
                     runs.ask(path, name)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+import execute
 import executions
 import export
 import links
@@ -115,10 +117,30 @@ def test_readme_gets_a_badge_for_each_notebook_and_loses_them_with_the_remote():
     linked = links.filled(readme, links.links(("Owner", "repo"), NOTEBOOKS))
     for path in NOTEBOOKS:
         assert linked.count(f"](https://mybinder.org/v2/gh/Owner/repo/HEAD?urlpath=lab/tree/notebooks/{path.name})") == 1
-    assert linked.count(links.BADGE) == len(NOTEBOOKS) and "https://owner.github.io/repo/" in linked
+        assert linked.count(f"](https://colab.research.google.com/github/Owner/repo/blob/main/notebooks/{path.name})") == 1
+    assert (
+        all(linked.count(badge) == len(NOTEBOOKS) for badge in links.BADGES.values())
+        and "https://owner.github.io/repo/" in linked
+    )
     assert links.filled(linked, links.PLAIN) == links.filled(readme, links.PLAIN)
     with pytest.raises(ValueError, match="two marks"):
         links.filled("no marks", "")
+
+
+@each_notebook
+def test_a_notebook_links_its_ways_in_and_installs_what_is_missing_and_nothing_else(path):
+    stored = execute.read(path)
+    place = links.repository(links.remote("origin"))
+    made = [execute.text(links.addressed(execute.read(path), one, path.stem)) for one in (None, place and "/".join(place))]
+    assert execute.text(stored) in made
+    linked = {cell.id: cell.source for cell in links.addressed(execute.read(path), "Owner/repo", path.stem).cells}
+    assert f"https://owner.github.io/repo/slides/{path.stem}.html" in linked[links.LINKS]
+    assert all((f"]({one.name})" in linked[links.LINKS]) == (one != path) for one in NOTEBOOKS)
+    code = linked[links.INSTALL].replace("    %pip install --quiet ", "    installed = ")
+    for name, wanted in (("lecture_utils", None), ("not_installed_anywhere", "git+https://github.com/Owner/repo")):
+        namespace = {"installed": None}
+        exec(re.sub("= (git.*)", r"= '\1'", code.replace("lecture_utils", name)), namespace)
+        assert namespace["installed"] == wanted
 
 
 def test_readme_says_what_the_remote_says():

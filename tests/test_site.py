@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, strategies
 from PIL import Image
 
+import book
 import execute
 import executions
 import export
 import frames
+import links
 import mathml
 from executions import NOTEBOOKS
 from lecture_utils import data, plots
@@ -29,7 +31,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.base")
 PAGES = [f"site/{path.stem}.html" for path in NOTEBOOKS]
 DECKS = [f"slides/{path.stem}.html" for path in NOTEBOOKS]
-each_document = pytest.mark.parametrize("name", ["site/index.html", *PAGES, *DECKS])
+BOOK = ["site/index.html", *PAGES, "site/notation.html", "site/search.html"]
+each_document = pytest.mark.parametrize("name", [*BOOK, *DECKS])
 each_page = pytest.mark.parametrize("name", PAGES)
 each_lecture = pytest.mark.parametrize("name", PAGES + DECKS)
 
@@ -246,6 +249,107 @@ def test_the_index_leads_to_every_slide_of_every_deck(browser):
         assert targets and all(shown), deck
 
 
+# The book
+
+
+def test_the_place_that_is_read_is_marked_in_the_contents(browser):
+    page = browser.shared(PAGES[1])
+    assert page.locator(".book a[aria-current=page]").text_content() == page.locator("h1").text_content().removesuffix("#")
+    heading = page.locator("h3[id^=exercise-2-3]")
+    heading.evaluate("one => one.scrollIntoView()")
+    playwright.expect(page.locator("[aria-current=location]")).to_have_text("Exercise 2.3: certify it")
+    playwright.expect(page.locator("[aria-current=location]")).to_be_in_viewport()
+    assert page.locator(".book a[href*='.html#']").count() > 20  # the slides of the other sections
+    page.evaluate("scrollTo(0, 0)")
+
+
+def test_a_search_from_disk_finds_headings_text_code_and_letters_by_name(opened):
+    page = opened("site/notation.html")
+    page.keyboard.press("/")
+    page.keyboard.type("projection step")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=projection%20step")
+    field, first = page.locator("input[type=search]"), page.locator("#results a").first
+    wanted = {
+        "1.4 projection": "Exercise 1.4: projection", "gaussian_moments": "Exercise 3.2: Gaussian constants",
+        "how large should eta": "How large should η be?", "HOW LARGE η": "How large should η be?",
+    }  # fmt: skip
+    for words, heading in wanted.items():
+        field.fill(words)
+        playwright.expect(first).to_have_text(heading)
+    field.fill("no such words anywhere")
+    playwright.expect(page.locator("#found")).to_have_text("0 places with “no such words anywhere”")
+    field.fill("how large eta")
+    first.click()
+    playwright.expect(page.locator("h3[id='how-large-should-η-be']")).to_be_in_viewport()
+    assert not page.complaints
+
+
+def test_light_dark_and_hidden_code_stay_as_chosen(opened):
+    page = opened(PAGES[0], color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    night = page.evaluate(ground)
+    figure = "getComputedStyle(document.querySelector('.picture'), '::after').backgroundColor"
+    dimmed = page.evaluate(figure)
+    page.click("#theme")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)" != night and page.evaluate(figure) == "rgba(0, 0, 0, 0)" != dimmed
+    shown = "[...document.querySelectorAll('details.source')].filter(one => one.open).length"
+    assert page.evaluate(shown) > 6
+    page.click("#fold")
+    page.reload()
+    assert page.evaluate(ground) == "rgb(255, 255, 255)" and page.evaluate(shown) == 0
+    assert page.locator("#theme").text_content() == "Dark"
+    page.click("#fold")
+    assert page.evaluate(shown) == page.locator("details.source").count()
+
+
+@each_page
+def test_code_that_draws_is_folded_and_an_exercise_is_open(name, built):
+    cells = {cell.id: cell for cell in execute.read(execute.NOTEBOOKS / f"{Path(name).stem}.ipynb").cells}
+    page = (built / name).read_text(encoding="utf-8")
+    for cell, state in re.findall(r'<div class="cell code" id="([^"]*)">\s*<details class="source"( open)?>', page):
+        if re.search(r"\bplots\.|\bexplore\(", cells[cell].source):
+            assert not state, cell
+        if "exercise" in cells[cell].metadata.get("tags", []):
+            assert state, cell
+
+
+def test_a_button_copies_code_and_a_long_line_of_it_scrolls(opened):
+    page = opened(PAGES[0], permissions=["clipboard-read", "clipboard-write"], viewport={"width": 390, "height": 800})
+    code = page.locator(".cell.code:has(details[open]) .highlight").first
+    code.locator(".copy").click()
+    playwright.expect(code.locator(".copy")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == code.locator("pre").text_content()
+    wide = page.locator("details[open] pre.scrolls")
+    assert wide.count() and set(wide.evaluate_all("all => all.map(one => one.tabIndex)")) == {0}
+    lines = "one => one.getBoundingClientRect().height / (one.textContent.trimEnd().split('\\n').length)"
+    assert len({round(one.evaluate(lines)) for one in page.locator("details[open] pre").all()}) < 20
+
+
+def test_a_citation_and_a_theorem_show_what_they_lead_to(opened):
+    page = opened(PAGES[2])
+    note, theorem = page.locator("#note"), page.locator("a.word[href='#theorem-3']").first
+    theorem.hover()
+    playwright.expect(note).to_contain_text("non-constant")
+    assert note.locator(".formula").count()  # the sentence goes on in it
+    page.keyboard.press("Escape")
+    playwright.expect(note).to_be_hidden()
+    cite = page.locator("a.cite").first
+    cite.focus()
+    playwright.expect(note).to_contain_text("Adaptive estimation")
+    assert cite.get_attribute("aria-describedby") == "note"
+    cite.press("Enter")
+    assert page.locator(f"li[id='{cite.get_attribute('href')[1:]}']").is_visible()
+
+
+def test_formulas_of_a_phone_scroll_visibly(opened):
+    page = opened(PAGES[2], viewport={"width": 390, "height": 800})
+    wide = page.locator(".formula.scrolls")
+    assert wide.count() > 3
+    assert "linear-gradient" in wide.first.evaluate("one => getComputedStyle(one).backgroundImage")
+    assert page.locator(".formula:not(.scrolls)").first.evaluate("one => getComputedStyle(one).backgroundImage") == "none"
+
+
 # In the files
 
 
@@ -254,7 +358,24 @@ def test_it_is_small_and_asks_for_nothing(name, built):
     text = (built / name).read_text(encoding="utf-8")
     assert len(text.encode()) < (8e6 if name.startswith("slides/") else 6e6)
     markup = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
-    assert not re.findall(r'(?:src|srcset|action)="(?!data:)[^"]*"|<link[^>]*>|@import|url\((?!data:)[^)]*\)', markup)
+    assert not re.findall(
+        r'(?:src|srcset)="(?!data:)[^"]*"|action="(?!search\.html")[^"]*"|<link[^>]*>|@import|url\((?!data:)[^)]*\)', markup
+    )
+
+
+@each_page
+def test_every_displayed_formula_has_a_number_of_its_own(name, built):
+    page, section = (built / name).read_text(encoding="utf-8"), Path(name).stem[0]
+    numbers = re.findall(r'id="formula-(\d\.\d+)"', page)
+    assert numbers == [f"{section}.{i}" for i in range(1, page.count('<span class="formula">') + 1)] and len(numbers) > 5
+
+
+@pytest.mark.parametrize("name", BOOK)
+def test_no_place_has_two_names_and_without_a_remote_nothing_promises_one(name, built):
+    page = re.sub(r"(?s)<script.*?</script>", "", (built / name).read_text(encoding="utf-8"))
+    places = re.findall(r'\bid="([^"]*)"', page)
+    assert len(places) == len(set(places))
+    assert "Binder" not in page and "Colab" not in page
 
 
 @each_document
@@ -281,7 +402,11 @@ def test_a_page_has_every_heading_erratum_and_solution_of_its_notebook(path, bui
     exercises = [line for line in headings if re.match(r"### Exercise \d\.\d", line)]
     assert page.count("<summary>Solution") == len(exercises) >= 6
     assert '<details class="help">' in page and '<details class="help" open' not in page
-    assert (built / "site" / path.name).read_bytes() == path.read_bytes()
+    downloaded, ours = (execute.read(one) for one in (built / "site" / path.name, path))
+    assert [one.source for one in downloaded.cells if one.id not in links.WAYS_IN] == [
+        one.source for one in ours.cells if one.id not in links.WAYS_IN
+    ]
+    assert "%pip install" in next(one.source for one in downloaded.cells if one.id == links.INSTALL)
 
 
 def test_the_index_has_every_erratum_and_every_checked_number(built):
@@ -292,14 +417,68 @@ def test_the_index_has_every_erratum_and_every_checked_number(built):
     assert checked and len(re.findall(r"<td><pre>[^<]*\d", index)) == len(checked)
 
 
+def test_the_index_has_a_card_with_a_picture_and_a_sentence_for_each_section(built):
+    index = (built / "site" / "index.html").read_text(encoding="utf-8")
+    cards = re.findall(r'(?s)<li><div class="picture".*?<img [^>]*alt="(.*?)">.*?<a href="(\w+)\.html">.*?<p>(.*?)</p>', index)
+    assert [name for _, name, _ in cards] == [path.stem for path in NOTEBOOKS]
+    assert all(len(alt) > 30 and len(words) > 30 for alt, _, words in cards)
+
+
 # How they are made
+
+
+SECTIONS = [
+    export.Section(name, execute.nbformat.v4.new_notebook(cells=[execute.nbformat.v4.new_markdown_cell(text, id=name)]))
+    for name, text in (
+        ("one", "# Section 1\n## 1 A\n## 2 B (Theorem 1)\n### Exercise 1.6: c\n## 3 Proof of Theorem 1\n### Step 2: d"),
+        ("two", "# Section 2\n## 1 C\n\n**Step 2: e.** f\n\n**Theorem 2.** g"),
+    )
+]
+for section in SECTIONS:
+    (cell,) = section.notebook.cells
+    cell.metadata.html = export.rendered(cell.source, export.Text(section, cell, 1))
+
+
+@pytest.mark.parametrize(
+    ("section", "slide", "words", "targets"),
+    [
+        (0, "1-a", "exercise 1.6, Exercises 1.6 and slide 2", ["#exercise-1-6-c", "#2-b-theorem-1"]),
+        (1, "1-c", "exercise 1.6, Section 1, section 2", ["one.html#exercise-1-6-c", "one.html"]),
+        (0, "1-a", "Theorem 1, Theorem 2, theorem 3", ["#2-b-theorem-1", "two.html#theorem-2"]),
+        (0, "3-proof-of-theorem-1", "step 2", ["#step-2-d"]),
+        (0, "1-a", "step 2", []),  # another slide's
+        (1, "1-c", "by step 2", ["#1-c-step-2"]),
+        (0, "1-a", "<code>exercise 1.6</code> <a href='x'>slide 2</a> slide 2.5 slide 27", []),
+    ],
+)
+def test_words_lead_to_places(section, slide, words, targets):
+    text = book.linked(f"<p>{words}</p>", SECTIONS[section], slide, book.places(SECTIONS))
+    assert re.findall(r'<a class="word" href="([^"]*)"', text) == targets
+    assert re.sub(r"</?a\b[^>]*>", "", text) == re.sub(r"</?a\b[^>]*>", "", f"<p>{words}</p>")
+
+
+def test_citations_lead_to_the_list_of_references():
+    entries = (
+        'A. B. Carlini, D. E. Last. <em>On x.</em> 2019. <a href="https://arxiv.org/abs/1">arXiv:1902.06705</a>',
+        "F. Two-Part et al. <em>On y.</em> ICML 2020.", "G. Twin. <em>On z.</em> 2020.", "G. Twin. <em>On u.</em> 2020.",
+    )  # fmt: skip
+    references = book.References("".join(f"<li>{entry}</li>" for entry in entries))
+    assert book.PLACE.findall(references.text) == ["ref-carlini-2019", "ref-two-part-2020", "ref-twin-2020", "ref-twin-2020b"]
+    text = '<a href="https://arxiv.org/abs/1">C. (2018)</a>, Carlini, Last 2019, Two-Part et al. (2020), Twin 2020, Carlini 2018'
+    found = re.findall(r'<a class="cite" href="#([^"]*)">(.*?)</a>', references.cited(text))
+    assert found == [
+        ("ref-carlini-2019", "C. (2018)"),
+        ("ref-carlini-2019", "Carlini, Last 2019"),
+        ("ref-two-part-2020", "Two-Part et al. (2020)"),
+    ]
 
 
 def test_links_name_the_repository_and_without_one_they_are_plain(monkeypatch, tmp_path):
     monkeypatch.setenv("LECTURE_REPOSITORY", "someone/lecture")
     assert export.repository() == "someone/lecture"
     binder = "https://mybinder.org/v2/gh/someone/lecture/HEAD?urlpath=lab/tree/notebooks/a.ipynb"
-    assert f'href="{binder}"' in "".join(export.links("a", "someone/lecture"))
+    colab = "https://colab.research.google.com/github/someone/lecture/blob/main/notebooks/a.ipynb"
+    assert all(f'href="{door}"' in "".join(export.links("a", "someone/lecture")) for door in (binder, colab))
     monkeypatch.setenv("LECTURE_REPOSITORY", "https://github.com/someone/lecture")
     with pytest.raises(execute.NotebookError, match="OWNER/NAME"):
         export.repository()
@@ -307,7 +486,7 @@ def test_links_name_the_repository_and_without_one_they_are_plain(monkeypatch, t
     monkeypatch.setattr(export, "ROOT", tmp_path)
     git(tmp_path, "init", "--quiet")
     assert export.repository() is None
-    assert "https:" not in "".join(export.links("a", None)) and "a.ipynb" in export.links("a", None)[0]
+    assert "https:" not in "".join(export.links("a", None)) and "a.ipynb" in export.links("a", None)[1]
     git(tmp_path, "remote", "add", "origin", "git@github.com:someone/lecture.git")
     assert export.repository() == "someone/lecture"
     git(tmp_path, "remote", "set-url", "origin", "https://github.com/someone/lecture")

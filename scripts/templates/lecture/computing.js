@@ -229,7 +229,7 @@ const KINDS = {
             <div class="tools">${chooser("digit", "Example", [["own", "your own"], ...examples.map((_, i) => [i, `a ${i}`])], id)}
             <button type="button" class="clear">Clear</button><button type="button" class="reset">Reset</button></div></div>
             ${control("epsilon", "ε", [0, 0.4], id)}
-            <div class="answers">${networks.map(name => `<div class="answer"><canvas role="img"></canvas>
+            <div class="answers">${networks.map(name => `<div class="answer"><canvas role="img" aria-label="Not computed yet"></canvas>
             <p><strong>${name.split("-")[1]}</strong> network<br><span class="before"></span><br><span class="after"></span></p></div>`).join("")}</div>`
         const own = pad(part.querySelector(".pad"), strokes => set({digit: "own", strokes: written(strokes)}))
         part.querySelector(".clear").onclick = own.clear
@@ -264,7 +264,7 @@ const KINDS = {
         const names = Object.keys(images), titles = ["x", "sign of the gradient", "x + δ"]
         part.innerHTML = `<div class="sliders">${chooser("network", "Network", names.map(one => [one, one]), id)}
             ${control("epsilon", "ε", [0, 0.3], id)}${control("eta", "η", [0.005, 0.3], id)}</div>
-            <div class="row">${titles.map(one => `<div><canvas role="img"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>
+            <div class="row">${titles.map(one => `<div><canvas role="img" aria-label="Not computed yet"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>
             <button type="button" class="reset">Reset</button>`
         const canvases = part.querySelectorAll("canvas"), words = part.querySelectorAll(".row span")
         return {
@@ -288,7 +288,7 @@ const KINDS = {
     },
     moons: (part, {points, labels}, id) => {
         part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}</div>
-            <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img"></canvas></div>`).join("")}</div>
+            <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img" aria-label="Not computed yet"></canvas></div>`).join("")}</div>
             <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>
             <button type="button" class="reset">Reset</button>`
         const canvases = [...part.querySelectorAll("canvas")], still = matchMedia("(prefers-reduced-motion: reduce)")
