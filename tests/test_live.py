@@ -222,8 +222,10 @@ HEAD = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Test</
 class Chromium:
     """Chromium as ``firefox.Firefox`` is: headless, offline, as large as a phone."""
 
+    def __init__(self, started):
+        self.playwright = started
+
     def __enter__(self):
-        self.playwright = playwright.sync_playwright().start()
         flags = [f"--{flag}" for flag in lab.FLAGS.split()]
         self.browser = self.playwright.chromium.launch(executable_path=lab.chromium(), args=flags)
         phone = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -236,7 +238,6 @@ class Chromium:
 
     def __exit__(self, *_):
         self.browser.close()
-        self.playwright.stop()
 
     def open(self, url):
         self.page.goto("about:blank")
@@ -259,15 +260,20 @@ class Chromium:
 
 KEYS = {"\ue013": "ArrowUp", "\ue015": "ArrowDown", "\ue014": "ArrowRight", "\ue017": "Delete", " ": "Space"}
 UP, DOWN, RIGHT, DELETE = "\ue013", "\ue015", "\ue014", "\ue017"
-BROWSERS = {"chromium": (Chromium, lab.chromium()), "firefox": (firefox.Firefox, firefox.firefox())}
+BROWSERS = {"chromium": lab.chromium(), "firefox": firefox.firefox()}
+
+
+@pytest.fixture(scope="module")
+def started():
+    with playwright.sync_playwright() as one:  # two at a time cannot be had
+        yield one
 
 
 @pytest.fixture(scope="module", params=BROWSERS)
-def browser(request):
-    kind, installed = BROWSERS[request.param]
-    if installed is None:
+def browser(request, started):
+    if BROWSERS[request.param] is None:
         pytest.skip(f"{request.param} is not installed")
-    with kind() as opened:
+    with Chromium(started) if request.param == "chromium" else firefox.Firefox() as opened:
         yield opened
 
 
@@ -421,10 +427,10 @@ def test_moons_are_trained_again_when_epsilon_moves(browser, folder):
 
 
 @pytest.fixture(scope="module")
-def phone():
+def phone(started):
     if lab.chromium() is None:
         pytest.skip("no Chromium or Chrome is installed")
-    with Chromium() as opened:
+    with Chromium(started) as opened:
         yield opened
 
 

@@ -52,7 +52,7 @@ const compute = ([task, name, ...rest]) => new Promise((done, fail) => {
 
 // ---- Values in the address: #digit.epsilon=0.137 ----
 
-const slides = document.querySelector(".deck") !== null // there the address names the slide
+const slides = document.body.classList.contains("deck") // there the address names the slide
 const address = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "")
 const remember = (name, values, defaults) => {
     if (slides) return
@@ -84,6 +84,8 @@ const control = (key, label, [low, high], id) => `<div class="control"><label fo
 
 const chooser = (key, label, options, id) => `<div class="control choice"><label for="${id}-${key}">${label}</label>
     <select id="${id}-${key}" data-key="${key}">${options.map(([value, text]) => `<option value="${value}">${text}</option>`).join("")}</select></div>`
+
+const RESET = '<button type="button" class="reset">Reset</button>'
 
 const paint = (canvas, x, [c, h, w], text) => {
     canvas.width = w
@@ -227,7 +229,7 @@ const KINDS = {
         part.innerHTML = `<div class="drawing"><canvas class="pad" width="${SIDE}" height="${SIDE}" tabindex="0" role="application"
             aria-label="Pad for a digit: arrow keys move the pen, Space lowers and lifts it, Delete clears"></canvas>
             <div class="tools">${chooser("digit", "Example", [["own", "your own"], ...examples.map((_, i) => [i, `a ${i}`])], id)}
-            <button type="button" class="clear">Clear</button><button type="button" class="reset">Reset</button></div></div>
+            <button type="button" class="clear">Clear</button>${RESET}</div></div>
             ${control("epsilon", "ε", [0, 0.4], id)}
             <div class="answers">${networks.map(name => `<div class="answer"><canvas role="img" aria-label="Not computed yet"></canvas>
             <p><strong>${name.split("-")[1]}</strong> network<br><span class="before"></span><br><span class="after"></span></p></div>`).join("")}</div>`
@@ -263,9 +265,8 @@ const KINDS = {
     panda: (part, {images}, id, set) => {
         const names = Object.keys(images), titles = ["x", "sign of the gradient", "x + δ"]
         part.innerHTML = `<div class="sliders">${chooser("network", "Network", names.map(one => [one, one]), id)}
-            ${control("epsilon", "ε", [0, 0.3], id)}${control("eta", "η", [0.005, 0.3], id)}</div>
-            <div class="row">${titles.map(one => `<div><canvas role="img" aria-label="Not computed yet"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>
-            <button type="button" class="reset">Reset</button>`
+            ${RESET}${control("epsilon", "ε", [0, 0.3], id)}${control("eta", "η", [0.005, 0.3], id)}</div>
+            <div class="row">${titles.map(one => `<div><canvas role="img" aria-label="Not computed yet"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>`
         const canvases = part.querySelectorAll("canvas"), words = part.querySelectorAll(".row span")
         return {
             defaults: {network: names[0], epsilon: 0.1, eta: 0.1},
@@ -287,10 +288,9 @@ const KINDS = {
         }
     },
     moons: (part, {points, labels}, id) => {
-        part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}</div>
+        part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}${RESET}</div>
             <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img" aria-label="Not computed yet"></canvas></div>`).join("")}</div>
-            <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>
-            <button type="button" class="reset">Reset</button>`
+            <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>`
         const canvases = [...part.querySelectorAll("canvas")], still = matchMedia("(prefers-reduced-motion: reduce)")
         let newest
         return {
@@ -383,6 +383,7 @@ const begin = figure => {
         kind = KINDS[name](part, stored()[name], id, set)
         part.append(sentence, status)
         for (const input of part.querySelectorAll("[data-key]")) {
+            if (slides) input.addEventListener("pointerup", () => input.type === "range" && input.blur()) // keys turn pages again
             input.addEventListener("input", () => {
                 const good = input.value !== "" && input.checkValidity()
                 good ? input.removeAttribute("aria-invalid") : input.setAttribute("aria-invalid", "true")
