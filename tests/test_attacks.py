@@ -756,6 +756,20 @@ def test_square_lowers_the_accuracy_without_gradients(digits):
     assert many_queries < few_queries < 1 and many_queries < 0.5
 
 
+def test_the_squares_of_square_shrink_as_its_queries_go_on():
+    tried = []
+
+    def never_fooled(x):
+        tried.append(x[0, 0])
+        return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
+
+    attacks.square(never_fooled, torch.full((1, 1, 20, 20), 0.5), torch.tensor([0]), 0.1, queries=100)
+    start, *trials = tried  # nothing is ever better than the stripes at the start: a trial differs from them in its square
+    sides = [max((one != start).any(axis).sum().item() for axis in (0, 1)) for one in trials]
+    early, late = max(sides[:9]), max(sides[80:])
+    assert 5 <= early <= 9 and late <= 1, (early, late)
+
+
 def test_square_asks_no_more_than_its_queries_and_nothing_once_fooled(digits):
     model, x, y = digits
     asked = []
