@@ -317,6 +317,11 @@ def test_the_print_has_one_page_a_page_with_all_answers(deck):
     hidden = deck.evaluate(
         "[...document.querySelectorAll('.result')].filter(one => !one.checkVisibility({visibilityProperty: true}))"
     )
+    deck.set_viewport_size({"width": 816, "height": 1056})  # a printer's sheet, before the page's own size is known
+    edges = deck.evaluate("""[...document.querySelectorAll(".pictured")].map(page => [
+       page.querySelector(".shown").getBoundingClientRect().right, page.querySelector(".words").getBoundingClientRect().left])""")
+    deck.set_viewport_size({"width": 1280, "height": 720})
     deck.emulate_media(media="screen")
+    assert edges and all(picture <= words for picture, words in edges)
     assert tops == [720 * number for number in range(count)] and heights == [[720, 720]] * count
     assert not hidden
