@@ -319,7 +319,7 @@ def _walk(look, lower, upper, steps):
         change = 0.1 * 0.1 ** (step / steps)
         direction = (direction - gradient / size[:, None]) / 2
         delta = delta + direction * (share * length / direction.norm(dim=1).clamp_min(1e-30))[:, None]
-        length = length * torch.where(hit, 1 - change, 1 + change)
+        length = torch.where(hit, length * (1 - change), length * (1 + change))
         delta = (delta * (length / delta.norm(dim=1).clamp_min(1e-30))[:, None]).clamp(lower, upper)
     return best, shortest, c
 

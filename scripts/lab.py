@@ -25,7 +25,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
-PATIENCE = 180_000  # milliseconds: on a busy machine a whole notebook fits in
+PATIENCE = 900_000  # milliseconds: on a busy machine a whole notebook fits in
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',  # every cell is in the page, also out of sight
 }

@@ -89,9 +89,8 @@ def addressed(notebook, place, name):
     else:
         read = "This section without Python: `make run` writes its page and its slides into `build/`."
     package = f"git+https://github.com/{place}" if place else ".."
-    skipped = {"slideshow": {"slide_type": "skip"}}
-    first = nbformat.v4.new_markdown_cell(" · ".join(others) + f"\n\n{read}", id=LINKS, metadata=skipped)
-    second = nbformat.v4.new_code_cell(MISSING.format(package), id=INSTALL, metadata=skipped)
+    first = nbformat.v4.new_markdown_cell(" · ".join(others) + f"\n\n{read}", id=LINKS)
+    second = nbformat.v4.new_code_cell(MISSING.format(package), id=INSTALL)
     parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
     notebook.cells = [cells[0], first, *cells[1 : parameters + 1], second, *cells[parameters + 1 :]]
     count = 0

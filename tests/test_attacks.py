@@ -862,7 +862,7 @@ def test_lbfgs_reaches_the_minimal_distance_when_pixels_meet_the_box():
     exact = (-high * w).clamp(*box)
     assert ((exact == box[0]) | (exact == box[1])).sum() > 20
     for i in range(4):
-        delta = attacks.lbfgs(binary(w, -(score + goal)[i].item()), x[i : i + 1], torch.tensor([0]))
+        delta = attacks.lbfgs(binary(w, -(score + goal)[i].item()), x[i : i + 1], torch.tensor([0]), c_steps=20, max_iter=25)
         assert delta.norm().item() == pytest.approx(exact[i].norm().item(), rel=1e-3)
 
 

@@ -27,6 +27,15 @@ NAMES = list(networks.manifest())
 IMAGES = 20
 
 
+@pytest.fixture(scope="module", autouse=True)
+def data_sets():
+    """MNIST and CIFAR-10 are read where the other tests find them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if folder := data_folder():
+            patch.setenv("LECTURE_DATA", str(folder))
+        yield
+
+
 class Script:
     """live.js in a JavaScript engine that has no page: ``script("logits", name, x)`` is ``Live.logits(networks[name], x)``."""
 

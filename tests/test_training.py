@@ -516,4 +516,4 @@ def test_catastrophic_overfitting_as_notebook_4_shows_it_is_seen_from_other_firs
         by_fgsm, by_pgd = names["watched"](names["one_step"], batch_size=16, first=first)
     peak = by_pgd.index(max(by_pgd))
     assert by_pgd[peak] > 0.2 > 2 * by_pgd[-1]  # in between it may rise once more
-    assert by_fgsm[-1] > by_fgsm[peak] + 0.15
+    assert by_fgsm[-1] > by_fgsm[peak] + 0.1

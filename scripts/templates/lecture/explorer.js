@@ -30,6 +30,7 @@ for (const figure of document.querySelectorAll(".explorer")) {
             parts.forEach((part, i) => context.drawImage(part, layers[i][0], layers[i][1]))
             canvas.setAttribute("aria-label", alts[position])
         }
+        image.alt = alts[position] // another position may have the same picture
         image.hidden = layers.length > 0
         canvas.hidden = !image.hidden
         caption.textContent = alts[position]
