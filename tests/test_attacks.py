@@ -843,7 +843,7 @@ def test_lbfgs_reaches_the_minimal_distance_on_a_linear_model():
     x = 0.4 + 0.2 * uniform(1, 5, 30)
     model = binary(w)
     margin = x @ w
-    delta = attacks.lbfgs(model, x, (margin < 0).long())
+    delta = attacks.lbfgs(model, x, (margin < 0).long(), walk=100)
     assert torch.allclose(delta.norm(dim=1), margin.abs() / w.norm(), rtol=1e-6)
     assert torch.equal(model(x + delta).argmax(1), (margin < 0).long())
 
