@@ -220,12 +220,12 @@ def takes_all(logits, y):
 
 def leaves_much_behind(logits, y):
     if not hasattr(torch, "left_behind"):
-        torch.left_behind = torch.empty(280_000_000, dtype=torch.uint8)
+        torch.left_behind = torch.empty(220_000_000, dtype=torch.uint8)
     return right(logits, y)
 
 
 def needs_much(logits, y):
-    return right(logits, y) + 0 * torch.empty(280_000_000, dtype=torch.uint8)[0]
+    return right(logits, y) + 0 * torch.empty(220_000_000, dtype=torch.uint8)[0]
 
 
 def lists_all(logits, y):
