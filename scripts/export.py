@@ -36,7 +36,6 @@ from mathml import font, lines, mathml
 ROOT = execute.ROOT
 TEMPLATES = Path(__file__).parent / "templates"
 EXERCISE = re.compile(r'^exercise\("([\w.-]+)"\)\.check\(', flags=re.MULTILINE)
-TAGS = re.compile(r"<[^>]*>")
 NOTEBOOK_LINK = re.compile(r"(?:(\w+)\.ipynb)?(?:#(.*))?")
 UNSEEN = re.compile(r"\b(?:plots\.|explore\(|import |exercise\()")  # code that tells a reader nothing: drawing, set-up, checks
 SHORT = 5  # lines of code that need no fold
@@ -63,7 +62,7 @@ class Heading:
 
     @property
     def text(self):
-        return html.unescape(TAGS.sub("", self.html))
+        return html.unescape(book.TAG.sub("", self.html))
 
     @property
     def place(self):
@@ -114,7 +113,7 @@ class Text(Formulas):
         self.section, self.cell, self.number = section, cell, number
 
     def heading(self, text, level, **_):
-        name = book.slug(html.unescape(TAGS.sub("", text)))
+        name = book.slug(html.unescape(book.TAG.sub("", text)))
         uses = sum(re.fullmatch(rf"{re.escape(name)}(\.\d+)?", one.id) is not None for one in self.section.headings)
         found = Heading(level, text, f"{name}.{uses + 1}" if uses else name, self.cell.id, self.number)
         self.section.headings.append(found)
@@ -172,7 +171,6 @@ def _render_code(section, cell, folder):
     outputs = [] if numbers else cell.outputs  # what the check of a stub says helps nobody here
     shown = [explorers.output(one, section, folder, cell.metadata.get("live")) for one in outputs]
     cell.metadata.html = "\n".join(shown)
-    cell.metadata.pictured = "<figure" in cell.metadata.html
     cell.metadata.help = "".join(map(help_with, numbers))
     if "nbval-check-output" in tags:
         printed = "".join(one.get("text") or one.data.get("text/plain", "") for one in cell.outputs)
