@@ -32,7 +32,7 @@ build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-quick: .venv/ready-test ## set up, run what needs no browser and no notebook: a minute
+quick: .venv/ready-test ## set up, run what needs no browser and no notebook
 	$(PY) -m pytest -n 2 -m "not slow"
 
 solutions: .venv/ready ## set up, solve every exercise and execute the notebooks into build/solutions: every check must be correct
