@@ -17,7 +17,6 @@ see the loss must not read as robustness.
 
 import math
 import warnings
-from contextlib import nullcontext
 
 import torch
 from tqdm.auto import tqdm
@@ -48,7 +47,7 @@ def fgsm(model, x, y, epsilon, *, targeted=False, low=0.0, high=1.0):
 
 def pgd(
     model, x, y, epsilon, *, eta=None, steps=40, direction="sign", norm="linf", loss="cross_entropy", random_start=False,
-    restarts=1, targeted=False, keep_best=True, low=0.0, high=1.0, generator=None, progress=False,
+    restarts=1, targeted=False, keep_best=True, until_fooled=False, low=0.0, high=1.0, generator=None, progress=False,
 ):  # fmt: skip
     """Return delta found by projected gradient ascent on the loss in a ball (Madry et al. 2018).
 
@@ -61,6 +60,7 @@ def pgd(
     targeted: y holds the classes to be reached, and the loss is descended.
     keep_best: per sample, return the best iterate of all: one that fools is better than one that does not, then the
         higher loss counts (targeted: the lower). False takes the last iterate of each run.
+    until_fooled: a sample leaves with its first iterate that fools: as many are fooled, in less time (needs keep_best).
     low, high: the pixel box; -math.inf and math.inf for data that has none.
     (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
@@ -71,42 +71,71 @@ def pgd(
     check_count("restarts", restarts)
     x, y = _taken(x, y, low, high)
     radius = radius_of(epsilon, x, most=2 * (high - low) * (x[0].numel() ** 0.5 if norm == "l2" else 1))
-    rate = None if eta is None else radius if eta is epsilon else radius_of(eta, x, "eta")
+    size = radius if eta is None or eta is epsilon else radius_of(eta, x, "eta")
+    radius, size = (one.expand(len(x), *[1] * (x.dim() - 1)) for one in (radius, size))
     lower, upper = bounds(x, radius, low, high)
-    generator, highest = fresh(generator, x), int(y.max())
-    best = best_value = best_fools = None
+    generator, until_fooled = fresh(generator, x), until_fooled and keep_best
+    left = torch.arange(len(x), device=x.device) if until_fooled else slice(None)
 
-    def objective(logits, rows):
-        return LOSSES[loss](logits, y[rows]) * (-1 if targeted else 1)
-
-    with evaluation_mode(model, x), tqdm(total=restarts * steps) if progress else nullcontext() as bar:
+    with evaluation_mode(model, x):
+        found, sign = _nothing(x), -1 if targeted else 1
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
-            for step in range(steps + 1):
-                last = step == steps
-                if last and not keep_best and restarts == 1:
-                    return delta  # nothing to compare it with
-                value, said, gradient = _look(model, x, delta, objective, highest, slope=not last)
-                fools = (said == y) == targeted
-                if keep_best or last:
-                    if best is None:
-                        best, best_value, best_fools = delta.clone(), value, fools
-                    better = torch.where(fools == best_fools, value > best_value, fools)
-                    torch.where(better.view(-1, *[1] * (x.dim() - 1)), delta, best, out=best)
-                    best_value = torch.where(better, value, best_value)
-                    best_fools = fools | best_fools
-                if last:
-                    break
-                if step == run == 0:
-                    _warn_of_zeros(gradient, fools)
-                size = radius * (1 + math.cos(math.pi * step / steps)) if rate is None else rate
-                delta.add_(_scaled(gradient, direction, norm, rate is None).mul_(size))
-                if norm == "l2":
-                    _shrink(delta, radius)
-                delta.clamp_(lower, upper)
-                if progress:
-                    bar.update()
-    return best
+            if until_fooled and not len(left):
+                continue  # the starts are drawn all the same: what comes after this call sees the same random numbers
+            parts = [part[left] for part in (x, delta, lower, upper, radius, size, y)]
+            left = _climb(
+                model, found, left, parts, lambda f, y: sign * LOSSES[loss](f, y), steps, direction=direction, norm=norm,
+                decreasing=eta is None, targeted=targeted, keep_best=keep_best, compared=keep_best or restarts > 1,
+                until_fooled=until_fooled, warn=not run, progress=progress,
+            )  # fmt: skip
+    return found[0]
+
+
+def _nothing(x):
+    """Return for each sample the best delta of no iterates: its delta, the objective there, and whether it fools."""
+    value = torch.full((len(x),), -torch.inf, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+    return [torch.zeros_like(x), value, torch.zeros(len(x), dtype=torch.bool, device=x.device)]
+
+
+def _climb(
+    model, found, left, parts, objective, steps, *, direction="sign", norm="linf", decreasing=True, targeted=False,
+    keep_best=True, compared=True, until_fooled=True, warn=False, progress=False,
+):  # fmt: skip
+    """Climb the objective from delta, and put into found, in place, what is better: one that fools, then the higher value.
+
+    parts: x, delta, lower, upper, radius, step size and labels of the samples left. objective: (logits, *labels) -> values.
+    compared: whether the last iterate is looked at, too. Returns who is left: those that no iterate fools.
+    """
+    x, delta, lower, upper, radius, size, *labels = parts
+    highest = int(labels[0].max())
+    for step in tqdm(range(steps + 1), disable=not progress):
+        last = step == steps
+        if last and not compared:
+            found[0] = delta
+            return left
+        value, said, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
+        fools = (said == labels[0]) == targeted
+        if warn and not step:
+            _warn_of_zeros(gradient, fools)
+        leave = until_fooled and fools.any()
+        if last or leave or keep_best and not until_fooled:
+            better = torch.where(fools == found[2][left], value > found[1][left], fools)
+            for old, new in zip(found, (delta, value.to(found[1].dtype), fools), strict=True):
+                old[left] = torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old[left])
+        if last:
+            return left[~fools] if until_fooled else left
+        if leave:
+            left, x, delta, lower, upper, radius, size, gradient, *labels = (
+                part[~fools] for part in (left, x, delta, lower, upper, radius, size, gradient, *labels)
+            )
+            if not len(left):
+                return left
+        share = size * (1 + math.cos(math.pi * step / steps)) if decreasing else size
+        delta.add_(_scaled(gradient, direction, norm, decreasing).mul_(share))
+        if norm == "l2":
+            _shrink(delta, radius)
+        delta.clamp_(lower, upper)
 
 
 def _scaled(gradient, direction, norm, unit):
@@ -147,21 +176,21 @@ def _start(radius, lower, upper, norm, generator):
     return _shrink(normal.mul_(radius * share / lengths(normal)), radius).clamp_(lower, upper)
 
 
-def _look(model, x, delta, objective, highest, *, slope):
+def _look(model, x, delta, objective, labels, highest, *, slope):
     """Return the objective of each sample at x + delta, its predicted class, and the gradient (None without slope).
 
-    objective: (logits, rows) -> one value a sample, for the samples of the slice rows.
+    objective: (logits, *labels) -> one value a sample. labels: tensors (n,). highest: of the labels.
     """
-    passes = (slice(start, start + PASS) for start in range(0, len(x), PASS))
-    parts = [_pass(model, x, delta, objective, highest, slope, rows) for rows in passes]
+    batches = zip(*(part.split(PASS) for part in (x, delta, *labels)), strict=True)
+    parts = [_pass(model, *batch[:2], objective, batch[2:], highest, slope) for batch in batches]
     return parts[0] if len(parts) == 1 else [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
 
 
-def _pass(model, x, delta, objective, highest, slope, rows):
-    here, gradient = delta[rows].detach().requires_grad_(slope), None
+def _pass(model, x, delta, objective, labels, highest, slope):
+    here, gradient = delta.detach().requires_grad_(slope), None
     with torch.set_grad_enabled(slope):
-        logits = checked_logits(model, x[rows] + here, highest)
-        value = objective(logits, rows)
+        logits = checked_logits(model, x + here, highest)
+        value = objective(logits, *labels)
         if slope and x.dtype == torch.float16:  # in which small slopes vanish on the way back: they travel with size 1
             size = torch.autograd.grad(value.sum(), logits, retain_graph=True)[0].abs().amax(1).clamp_min(1e-30).float()
             (gradient,) = torch.autograd.grad((value / size).sum(), here, materialize_grads=True)
@@ -176,9 +205,8 @@ def _pass(model, x, delta, objective, highest, slope, rows):
 def _warn_of_zeros(gradient, fools):
     blind = (gradient.flatten(1).abs().sum(1) == 0) & ~fools
     if blind.any():
-        found = f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start"
-        advice = 'a failure there is not robustness (try loss="margin" or random_start=True)'
-        warnings.warn(f"{found}: {advice}", RuntimeWarning, stacklevel=3)
+        found = f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: a failure there"
+        warnings.warn(f'{found} is not robustness (try loss="margin" or random_start=True)', RuntimeWarning, stacklevel=4)
 
 
 def strongest(model, x, y, epsilon, *, generator=None):
@@ -192,57 +220,38 @@ def strongest(model, x, y, epsilon, *, generator=None):
     x, y = _taken(x, y)
     generator, radius = fresh(generator, x), radius_of(epsilon, x, most=2).expand(len(x), *[1] * (x.dim() - 1))
     lower, upper = bounds(x, radius, 0.0, 1.0)
+    left, highest = torch.arange(len(x), device=x.device), int(y.max())
+
+    def away(logits, y, _):
+        return -log_odds(scale * logits, y)  # rises with the cross-entropy, but never saturates
+
+    def towards(logits, y, other):
+        return (logits.gather(1, other[:, None]) - logits.gather(1, y[:, None]))[:, 0]
+
     with evaluation_mode(model, x):
-        result, left = torch.zeros_like(x), torch.arange(len(x), device=x.device)
-        margins = _look(model, x, result, lambda logits, rows: margin(logits, y[rows]), int(y.max()), slope=False)[0]
+        found = _nothing(x)
+        margins, _, _ = _look(model, x, found[0], margin, [y], highest, slope=False)
         scale = MEAN_MARGIN / margins.abs().mean().clamp_min(1e-30)
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
-            parts = x[left], y[left], radius[left], lower[left], upper[left]
-            start = _start(*parts[2:], "linf", generator) if run else torch.zeros_like(parts[0])
-            delta, fooled, reached = _until_fooled(model, *parts, start, rank, steps, scale)
-            result[left[fooled]], left, reached = delta[fooled], left[~fooled], reached[~fooled]
+            here, truth, *box = (part[left] for part in (x, y, lower, upper, radius))
+            start = _start(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
+            other = truth
+            if rank is not None:
+                f, _, _ = _look(model, here, start, lambda f, _: f, [truth], highest, slope=False)
+                other = f.scatter(1, truth[:, None], -torch.inf).argsort(1, descending=True)[:, min(rank, f.shape[1] - 2)]
+            parts = [here, start, *box, box[2], truth, other]
+            found[1].fill_(-torch.inf)  # the runs climb different things
+            left = _climb(model, found, left, parts, away if rank is None else towards, steps, warn=rank == 0)
+            found[0][left] = 0.0
             if not len(left):
-                return result
+                return found[0]
         if x.dim() == 4:
-            near = left[reached.argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
-            queries = math.ceil(QUERIES * len(left) / len(x))  # AutoAttack's time grows with the share that is left, too
+            near = left[found[1][left].argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
+            queries = math.ceil(QUERIES * (len(left) / len(x)) ** 2)
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
-            fooled = _look(model, x[near], delta, lambda logits, rows: logits[:, 0], int(y.max()), slope=False)[1] != y[near]
-            result[near[fooled]] = delta[fooled]
-    return result
-
-
-def _until_fooled(model, x, y, radius, lower, upper, delta, rank, steps, scale):
-    """Climb f_j - f_y for the wrong class j of this rank (None: the log-odds); samples leave when they are fooled.
-
-    Returns for each sample the delta that fools, whether there is one, and what is climbed at the last delta where there is none.
-    """
-    found, fooled, reached = torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool), x.new_zeros(len(x))
-    left, highest, target = torch.arange(len(x), device=x.device), int(y.max()), y
-    if rank is not None:
-        with torch.no_grad():
-            wrong = checked_logits(model, x + delta, highest).scatter(1, y[:, None], -torch.inf)
-        target = wrong.argsort(1, descending=True)[:, min(rank, wrong.shape[1] - 2)]
-    for step in range(steps + 1):
-
-        def objective(logits, rows, y=y, target=target):
-            if rank is None:
-                return -log_odds(scale * logits, y[rows])  # rises with the cross-entropy, but never saturates
-            return (logits.gather(1, target[rows, None]) - logits.gather(1, y[rows, None]))[:, 0]
-
-        value, said, gradient = _look(model, x, delta, objective, highest, slope=step < steps)
-        fools = said != y
-        found[left[fools]], fooled[left[fools]] = delta[fools], True
-        if rank == step == 0:
-            _warn_of_zeros(gradient, fools)
-        if step == steps or fools.all():
-            reached[left] = value.to(reached.dtype)
-            return found, fooled, reached
-        if fools.any():
-            parts = (x, y, radius, lower, upper, delta, target, gradient, left)
-            x, y, radius, lower, upper, delta, target, gradient, left = (part[~fools] for part in parts)
-        size = radius * (1 + math.cos(math.pi * step / steps))
-        delta.add_(gradient.sign_().mul_(size)).clamp_(lower, upper)
+            _, said, _ = _look(model, x[near], delta, margin, [y[near]], highest, slope=False)
+            found[0][near[said != y[near]]] = delta[said != y[near]]
+    return found[0]
 
 
 # ---- the smallest perturbation -----------------------------------------------------------------------
@@ -274,9 +283,7 @@ def lbfgs(model, x, target, *, c_steps=5, max_iter=10, walk=60):
     def objective(delta, c, kept):
         """Return value, gradient and whether the target is reached, for the samples kept."""
         wanted, length = target[kept], delta.norm(dim=1)
-        loss, said, gradient = _look(
-            model, x[kept], image(delta), lambda f, at: cross_entropy(f, wanted[at]), highest, slope=True
-        )
+        loss, said, gradient = _look(model, x[kept], image(delta), cross_entropy, [wanted], highest, slope=True)
         value, slope = c * length + loss, gradient.flatten(1) + delta * (c / length.clamp_min(1e-30))[:, None]
         return value.to(c.dtype), slope, said == wanted
 
@@ -355,8 +362,8 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     """Return a delta that changes at most so many pixels, by differential evolution (Su et al. 2019).
 
     x: images (n, c, h, w). target: (n,) classes to be reached; None leads away from y. An image is done when its
-    target's probability exceeds 90 % (no target: the true class falls below 5 %). Needs scores only, no gradient.
-    (Slide "One-pixel attack".)
+    target's probability exceeds 90 % (no target: the true class falls below 5 %), or a tenth of the population has gathered
+    at the best candidate. Needs scores only, no gradient. (Slide "One-pixel attack".)
     """
     check_count("generations", generations)
     x, y = _taken(x, y)
@@ -371,7 +378,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
             winner = int(scores.masked_fill(fools != fools.any(), -torch.inf).argmax())  # of those that fool, if one does
             if (key := (bool(fools[winner]), scores[winner].item())) > best:
                 best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1])) - image)[0]
-            if scores.max() > enough or scores.max() - scores.min() < 1e-4:
+            if scores.max() > enough or (scores > scores.max() - 1e-4).double().mean() > 0.1:
                 break
     return result
 
@@ -459,11 +466,10 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
         return -margin(checked_logits(model, x[kept] + delta, int(y.max())), y[kept])
 
     with evaluation_mode(model, x), torch.no_grad():
-        everyone = torch.arange(n, device=x.device)
         delta = (radius * (2 * draw(2, (n, c, 1, w)) - 1)).clamp(lower, upper)
-        best = scored(delta, everyone)
+        best = scored(delta, slice(None))
         for query in range(1, queries):
-            kept = everyone[best <= 0]
+            kept = (best <= 0).nonzero()[:, 0]
             if not len(kept):
                 break
             share = 0.8 / 2 ** sum(query / queries > fall for fall in SQUARE_FALLS)

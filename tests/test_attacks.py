@@ -387,6 +387,28 @@ def test_restarts_never_lose_what_an_earlier_run_found():
         assert keys[0] != keys[-1]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"loss": "margin"}, {"norm": "l2", "epsilon": 0.6}, {"targeted": True, "epsilon": 0.15}, {"restarts": 3}, {"eta": 0.02}],
+    ids=str,
+)
+def test_a_sample_that_leaves_once_it_is_fooled_is_one_that_would_be_fooled(digits, options):
+    model, x, y = digits
+    options = {"epsilon": 0.1, "steps": 6} | options
+    y = (y + 1) % 10 if options.get("targeted") else y
+    dice = seeded(0), seeded(0)
+    long, short = (attacks.pgd(model, x, y, until_fooled=i > 0, generator=dice[i], **options) for i in (0, 1))
+    assert_feasible(short, x, *([options["epsilon"]] if "norm" not in options else []))
+    assert torch.equal(model(x + long).argmax(1) == y, model(x + short).argmax(1) == y) and not torch.equal(long, short)
+    assert torch.equal(dice[0].get_state(), dice[1].get_state())
+
+
+def test_the_last_iterate_is_no_reason_to_leave(digits):
+    model, x, y = digits
+    last = [attacks.pgd(model, x[:50], y[:50], 0.1, steps=3, keep_best=False, until_fooled=leave) for leave in (False, True)]
+    assert torch.equal(*last)
+
+
 def test_the_first_restart_is_the_run_without_restarts(digits):
     model, x, y = digits
     alone = attacks.pgd(model, x, y, 0.02, steps=3)
@@ -691,6 +713,20 @@ def test_one_pixel_reaches_the_exhaustive_optimum_of_a_small_network():
         optimum = -attacks.margin(model(every), y[i].expand(len(every))).min()
         assert reached[i] >= min(optimum.item(), math.log(19)) - 1e-3  # it stops early at 95 %, that is log 19
     assert (reached < math.log(19)).any()
+
+
+def test_one_pixel_asks_no_more_once_the_candidates_have_gathered(digits):
+    model, x, y = digits
+    asked = []
+
+    def counted(x):
+        asked.append(len(x))
+        return model(x)
+
+    delta = attacks.one_pixel(counted, x[1:2], y[1:2])  # an image that one pixel does not turn
+    evolution = attacks.one_pixel_candidates(model, x[1:2], y[1:2])
+    best = max(scores.max().item() for _, (_, scores, _) in zip(range(40), evolution, strict=False))
+    assert -attacks.log_odds(model(x[1:2] + delta), y[1:2]).item() == pytest.approx(best, abs=1e-3) and len(asked) < 20
 
 
 def test_one_pixel_reaches_the_optimum_of_a_linear_model():

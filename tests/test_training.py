@@ -51,6 +51,21 @@ def test_the_risk_is_the_mean_cross_entropy():
     assert training.risk(by_sign, POINTS, LABELS, shift_one_class) == pytest.approx(sum(attacked) / 4, rel=1e-6)
 
 
+@pytest.mark.parametrize(("epsilon", "share"), [(0.0, 1.01), (0.1, 0.4), (0.3, 0.2)])
+def test_what_is_fooled_is_attacked_no_more_where_only_that_counts(digits, epsilon, share):
+    model, x, y = digits
+    asked = []
+
+    def counted(x):
+        asked.extend([torch.is_grad_enabled()] * len(x))
+        return model(x)
+
+    attack = functools.partial(attacks.pgd, epsilon=epsilon)
+    found = training.accuracy(counted, x, y, attack)
+    assert sum(asked) <= share * 40 * len(x)  # forward and backward passes
+    assert found == training.accuracy(model, x, y, lambda *given: attack(*given))
+
+
 @pytest.mark.parametrize("measure", [training.accuracy, training.risk])
 def test_the_batch_size_changes_nothing(digits, measure):
     model, x, y = digits
