@@ -20,11 +20,11 @@ def output(one, section, folder, live=None):
         frames = folder / frames_name(content, alt)
         if not frames.exists():
             return f'<figure class="still">{picture(content, alt)}</figure>'
-        text = frames.read_text(encoding="utf-8")
-        stored = json.loads(text)
-        section.frames[frames.stem] = embedded(text)
+        stored = json.loads(frames.read_text(encoding="utf-8"))
+        read = stored.pop("read")
+        section.frames[frames.stem] = embedded(json.dumps(stored, ensure_ascii=False))
         if live:
-            section.live[live] = stored["read"]
+            section.live[live] = read
         return explorer(frames.stem, stored["sliders"], content, alt, live)
     return one.data.get("text/html") or f'<pre class="printed">{html.escape(one.data["text/plain"])}</pre>'
 

@@ -378,7 +378,7 @@ def main():
     made["notation"] = notation(shared, texts[-1])
     entries = explorers.embedded(book.index(sections))
     made["search"] = framed("search.html.j2", shared, "search", "Search", ["page.js", "search.js"], entries=entries)
-    made["try"] = live.try_page()
+    made["try"], made["picture"] = live.try_page(), live.picture_page()
     made["index"] = index(shared, place)
     for name, text in made.items():
         write(folder / f"{name}.html", live.sealed(text))

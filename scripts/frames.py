@@ -20,6 +20,7 @@ from lecture_utils.explore import WHEN_SHOWN, frames_name, label
 from lecture_utils.plots import QUALITY
 
 SMALL = 3 * 32 * 32  # numbers: an image of CIFAR-10
+ASKED = "seed", "n", "w"  # of the notebook, for explorers that compute
 MOST = 300  # positions in an export: each costs some kilobytes
 
 
@@ -77,11 +78,12 @@ def exported(explorer, most=MOST):
 
 
 def read(draw):
-    """Return the small tensors that ``draw`` reads in its notebook, as flat lists: what a page that computes begins with."""
+    """Return what a page that computes begins with: small tensors that ``draw`` reads in its notebook, as flat lists; ASKED."""
     code = getattr(draw, "__code__", None)
-    found = {name: draw.__globals__.get(name) for name in code.co_names} if code else {}
+    found = {name: draw.__globals__.get(name) for name in (*code.co_names, *ASKED)} if code else {}
     small = {name: one for name, one in found.items() if isinstance(one, torch.Tensor) and one.numel() <= SMALL}
-    return {name: one.flatten().tolist() for name, one in small.items()}
+    numbers = {name: one for name, one in found.items() if isinstance(one, int)}
+    return numbers | {name: one.flatten().tolist() for name, one in small.items()}
 
 
 def pixels_and_text(explorer, values):

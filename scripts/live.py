@@ -18,13 +18,19 @@ from safetensors.torch import save
 from torch import nn
 
 from explorers import embedded
-from lecture_utils import data, networks, own
+from lecture_utils import concentration, data, networks, own
+from lecture_utils.concentration import ACTIVATIONS
 from lecture_utils.own import SEVEN
 
 TEMPLATES = Path(__file__).parent / "templates" / "lecture"
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-SCRIPTS = "training.js", "live.js"
-FACE = "load, logits, gradient, fgsm, pgd, softmax, argmax, twoLayer, twoLayerSlope, twoLayerAttack, trained, serve"
+SCRIPTS = "training.js", "chance.js", "theorems.js", "pictures.js", "live.js"
+PAGE_SCRIPTS = "charts.js", "computing.js"
+KINDS = "digit", "panda", "moons", "square", "planes", "step", "mine"
+FACE = (
+    "load, logits, gradient, fgsm, pgd, softmax, argmax, twoLayer, twoLayerSlope, twoLayerAttack, trained, generator, built, "
+    "sampled, oneStep, gammaQuantile, ACTIVATIONS, ascents, BOXLESS, planeNetwork, whole, resized, serve"
+)
 
 
 def layers(module, name=""):
@@ -67,12 +73,22 @@ def weights(model):
 def network(name):
     """Return a shipped network as a dictionary for JSON."""
     model = networks.load(name)
-    shape = SHAPES[networks.manifest()[name]["recipe"]["dataset"]]
-    return {"layers": layers(model), "shape": shape, "categories": model.categories, "weights": weights(model)}
+    return described(model, SHAPES[networks.manifest()[name]["recipe"]["dataset"]], model.categories)
+
+
+def described(model, shape, categories):
+    return {"layers": layers(model), "shape": shape, "categories": categories, "weights": weights(model)}
+
+
+def plane(w):
+    """Return a linear classifier of the plane as a dictionary for JSON: its logits are 0 and, for the right class, 1 - w . x."""
+    model = nn.Sequential(nn.Linear(2, 2))
+    model[0].weight.data, model[0].bias.data = torch.tensor([[0.0, 0.0], [-w[0], -w[1]]]), torch.tensor([0.0, 1.0])
+    return described(model, (2, 1, 1), ["wrong", "right"])
 
 
 def script():
-    """Return live.js and training.js as one name, ``Live``, for a page or a worker."""
+    """Return what needs no page as one name, ``Live``, for a page or a worker."""
     text = "\n".join((TEMPLATES / one).read_text(encoding="utf-8") for one in SCRIPTS)
     return f"const Live = (() => {{\n{text}\nreturn {{{FACE}}}\n}})()\n"
 
@@ -125,7 +141,7 @@ def kinds(wanted):
 
     wanted: {name of the explorer: the tensors that its ``draw`` reads in the notebook, see ``frames.read``}.
     """
-    found = {}
+    found, made = {}, {}
     for name, read in wanted.items():
         if name == "digit":
             found[name] = {"networks": pair("mnist"), "examples": [written(one) for one in EXAMPLES]}
@@ -138,10 +154,19 @@ def kinds(wanted):
         elif name == "moons":
             points, sides = torch.tensor(read["points"]).view(-1, 2), torch.tensor(read["sides"])
             found[name] = {"networks": [], "points": points.numpy().round(4).tolist(), "labels": (2 * sides - 1).tolist()}
+        elif name == "square":
+            found[name], made["plane"] = {"networks": []}, plane(read["w"])
+        elif name == "planes":
+            found[name] = {"networks": [], "seed": read["seed"]}
+        elif name == "step":
+            moments = {one: concentration.gaussian_moments(*ACTIVATIONS[one][:2]) for one in ("GELU", "ReLU", "tanh")}
+            found[name] = {"networks": [], "seed": read["seed"], "count": read["n"], "moments": moments}
+        elif name == "mine":
+            found[name] = {"networks": pair("cifar10"), "image": image("cifar10", read["image"], 0)}
         else:
-            raise ValueError(f"an explorer that computes is panda, digit or moons, got {name!r}")
+            raise ValueError(f"an explorer that computes is {', '.join(KINDS)}, got {name!r}")
     used = {one for part in found.values() for one in part["networks"]}
-    return found | {"networks": {one: network(one) for one in sorted(used)}}
+    return found | {"networks": made | {one: network(one) for one in sorted(used)}}
 
 
 def computing(document, wanted):
@@ -157,18 +182,32 @@ def computing(document, wanted):
 def elements(wanted):
     """Return the script elements of a document that has explorers that compute."""
     stored = embedded(json.dumps(kinds(wanted), ensure_ascii=False))
-    computing = (TEMPLATES / "computing.js").read_text(encoding="utf-8")
+    computing = "\n".join((TEMPLATES / one).read_text(encoding="utf-8") for one in PAGE_SCRIPTS)
     return (
         f'<script type="application/json" id="live-data">{stored}</script>\n'
         f'<script id="live-script">{script()}</script>\n<script>{{\n{computing}}}</script>\n'
     )
 
 
+def screen(name, read, title, text):
+    """Return a page of its own for an explorer that computes, one screen of a phone, as HTML."""
+    parts = {"name": name, "title": title, "text": text}
+    parts["css"] = "\n".join((TEMPLATES / one).read_text(encoding="utf-8") for one in ("base.css", "try.css"))
+    page = (TEMPLATES / "try.html").read_text(encoding="utf-8")
+    return computing(re.sub(r"{{ (\w+) }}", lambda found: parts[found[1]], page), {name: read})
+
+
 def try_page():
     """Return "Attack it yourself" as HTML: a digit of one's own, two networks."""
-    css = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("base.css", "try.css"))
-    page = (TEMPLATES / "try.html").read_text(encoding="utf-8").replace("{{ css }}", css)
-    return computing(page, {"digit": {}})
+    text = "Draw a seven that fools both networks. This page computes; nothing leaves your device."
+    return screen("digit", {}, "Attack it yourself", text)
+
+
+def picture_page():
+    """Return "Attack your own picture" as HTML; before one is chosen, the rocket of notebook 1."""
+    rocket = data.centre(data.photo("rocket")[:, :, 120:300, 100:280], size=32)
+    text = "Choose a picture, and see a standard and a robust network attacked. They know ten classes, from airplane to truck."
+    return screen("mine", {"image": rocket.flatten().tolist()}, "Attack your own picture", text)
 
 
 def sealed(document):

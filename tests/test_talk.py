@@ -27,7 +27,8 @@ TITLES = {
 OURS = ("Beyond the slides", "What to take away")  # pages that are no slide of the lecture
 SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
 
-# What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720.
+# What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720. (What stands
+# in a picture is as large as in the pictures of the notebooks.)
 FAULTS = """() => {
     const page = document.querySelector(".page:not([hidden])"), box = page.getBoundingClientRect(), faults = []
     const least = 28 * Math.min(innerWidth / 1280, innerHeight / 720) - 0.01
@@ -39,7 +40,7 @@ FAULTS = """() => {
         if (cut) faults.push(`${one.tagName} ${one.className}: ${[left, top, right, bottom].map(Math.round)}`)
         const words = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
         const size = parseFloat(getComputedStyle(one).fontSize)
-        if (words && !one.closest("math") && size < least) faults.push(`${one.tagName} ${one.className}: ${size} pixels`)
+        if (words && !one.closest("math, svg") && size < least) faults.push(`${one.tagName} ${one.className}: ${size} pixels`)
     }
     if (!page.querySelector(".claim").checkVisibility()) faults.push("no words")
     if (page.querySelector("pre")?.checkVisibility()) faults.push("code")

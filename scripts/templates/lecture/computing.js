@@ -2,7 +2,8 @@
 // are the explorer's values; they stand in the address, too. The frames of an explorer are there until it computes, in print,
 // and where it cannot compute.
 
-const stored = () => JSON.parse(document.getElementById("live-data").textContent)
+let data
+const stored = () => data ??= JSON.parse(document.getElementById("live-data").textContent)
 const percent = share => `${Math.round(100 * share)} %`
 const escaped = text => new Option(text).innerHTML
 
@@ -78,9 +79,18 @@ const remembered = (name, part, defaults) => {
 
 // ---- Pictures and controls ----
 
-const control = (key, label, [low, high], id) => `<div class="control"><label for="${id}-${key}">${label}</label>
-    <input type="range" id="${id}-${key}" data-key="${key}" min="${low}" max="${high}" step="0.001">
-    <input type="number" class="typed" data-key="${key}" min="${low}" max="${high}" step="any" aria-label="${label}, typed"></div>`
+// Return a slider and a field for the same number. step: 1 for whole numbers. log: the slider moves the number's logarithm.
+const control = (key, label, [low, high], id, {step = "any", log = false} = {}) => {
+    const [first, last] = log ? [Math.log10(low), Math.log10(high)] : [low, high]
+    return `<div class="control"><label for="${id}-${key}">${label}</label>
+        <input type="range" id="${id}-${key}" data-key="${key}"${log ? " data-log" : ""} min="${first}" max="${last}" step="${log ? (last - first) / 200 : step === 1 ? 1 : 0.001}">
+        <input type="number" class="typed" data-key="${key}" min="${low}" max="${high}" step="${step}" aria-label="${label}, typed"></div>`
+}
+// Return the number that a slider of a logarithm stands at, to three digits, inside the range of its field.
+const exponential = (input, {min, max, step}) => {
+    const value = Number((10 ** Number(input.value)).toPrecision(3))
+    return Math.min(Math.max(step === "1" ? Math.round(value) : value, min), max)
+}
 
 const chooser = (key, label, options, id) => `<div class="control choice"><label for="${id}-${key}">${label}</label>
     <select id="${id}-${key}" data-key="${key}">${options.map(([value, text]) => `<option value="${value}">${text}</option>`).join("")}</select></div>`
@@ -96,6 +106,24 @@ const paint = (canvas, x, [c, h, w], text) => {
     canvas.setAttribute("aria-label", text)
 }
 const sum = (x, delta) => Array.from(x, (one, i) => one + delta[i])
+
+// Return a picture's file as an image (3, size, size): upright, its central square, on white. Throws where it cannot be read.
+const pictured = async (file, size) => {
+    if (!Live.whole(new Uint8Array(await file.arrayBuffer()))) throw new Error("This file is cut short, or is no JPEG, PNG or WebP picture.")
+    const image = Object.assign(new Image(), {src: URL.createObjectURL(file)})
+    try {
+        await image.decode()
+    } catch {
+        throw new Error("This file cannot be read as a picture.")
+    } finally {
+        URL.revokeObjectURL(image.src)
+    }
+    const {naturalWidth: wide, naturalHeight: tall} = image, side = Math.min(wide, tall), most = Math.min(side, 512)
+    const canvas = Object.assign(document.createElement("canvas"), {width: most, height: most}), context = canvas.getContext("2d")
+    Object.assign(context, {fillStyle: "white", imageSmoothingQuality: "high"}).fillRect(0, 0, most, most)
+    context.drawImage(image, Math.floor((wide - side) / 2), Math.floor((tall - side) / 2), side, side, 0, 0, most, most)
+    return Live.resized(context.getImageData(0, 0, most, most).data, most, size)
+}
 
 // ---- A digit of one's own: strokes on a square pad, as in own.py ----
 
@@ -287,18 +315,67 @@ const KINDS = {
             },
         }
     },
+    mine: (part, {networks, image: {pixels, shape, categories}}, id, set, say) => {
+        part.innerHTML = `<div class="sliders"><div class="control"><label for="${id}-file">Your picture</label>
+            <input type="file" id="${id}-file" accept="image/jpeg,image/png,image/webp"></div>${control("epsilon", "255 ε", [0, 16], id)}${RESET}</div>
+            <p class="key">The picture stays on this device: this page can send nothing.</p>
+            <div class="row">${["x, 32 × 32 pixels", ...networks.map(one => one.split("-")[1])].map(one => `<div><canvas role="img"
+            aria-label="Not computed yet"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>`
+        const canvases = part.querySelectorAll("canvas"), words = part.querySelectorAll(".row span"), file = part.querySelector("[type=file]")
+        let x = pixels, chosen = 0
+        file.addEventListener("change", async () => {
+            const own = ++chosen
+            try {
+                const found = await pictured(file.files[0], shape[1])
+                if (own !== chosen) return
+                x = found
+                set({})
+            } catch (error) {
+                say(error.message)
+            }
+        })
+        part.querySelector(".reset").addEventListener("click", () => {
+            chosen++
+            x = pixels
+            file.value = ""
+        })
+        return {
+            defaults: {epsilon: 8},
+            networks,
+            stages: 2, // one step first, then five
+            calls: ({epsilon}, stage) => networks.map(name => ["attacked", name, x, {epsilon: epsilon / 255, ...(stage ? {steps: 5} : {steps: 1, eta: epsilon / 255, keepBest: false})}]),
+            show: (results, [[, , x]], {epsilon}, stage) => {
+                paint(canvases[0], x, shape, "The picture as the networks see it")
+                const said = results.map(({y, before, delta, after}, i) => {
+                    const name = networks[i].split("-")[1], now = Live.argmax(after), one = (p, k) => `${categories[k]} (${percent(p[k])})`
+                    paint(canvases[i + 1], sum(x, delta), shape, `The picture as attacked for the ${name} network: ${one(after, now)}`)
+                    words[i + 1].innerHTML = `${one(before, y)}<br>attacked: ${one(after, now)}`
+                    return `${name}: ${one(before, y)}, attacked: ${one(after, now)}`
+                })
+                return `A picture and two attacked copies of it, ε = ${epsilon}/255. ${said.join("; ")}${stage ? "" : " (after one step)"}`
+            },
+        }
+    },
+    ...CHARTED,
     moons: (part, {points, labels}, id) => {
         part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}${RESET}</div>
             <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img" aria-label="Not computed yet"></canvas></div>`).join("")}</div>
             <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>`
         const canvases = [...part.querySelectorAll("canvas")], still = matchMedia("(prefers-reduced-motion: reduce)")
-        let newest
+        let newest, learned = []
         return {
             defaults: {epsilon: 0.3},
-            networks: [],
+            networks: ["standard", "adversarial"],
+            network: one => {
+                const theta = learned[["standard", "adversarial"].indexOf(one)]
+                if (!theta) throw new Error(`a network is standard or adversarial, once it is trained, got ${one}`)
+                return Live.planeNetwork(theta)
+            },
+            box: Live.BOXLESS,
             calls: ({epsilon}) => [0, epsilon].map(one => ["trained", `moons-${one ? "robust" : "standard"}`, points, labels, {epsilon: one, judge: epsilon}]),
             show: (results, _, {epsilon}) => {
                 const own = newest = {}, last = results[0].history.length - 1
+                learned = results.map(one => one.history[last])
                 const texts = results.map(({clean, robust}) => `${percent(clean)} of the points right, ${percent(robust)} under attack`)
                 canvases.forEach((canvas, i) => canvas.setAttribute("aria-label", `Decision regions on two moons: ${texts[i]}`))
                 const draw = epoch => { // the boundary moves as it trained; a newer training ends this one's film
@@ -334,10 +411,14 @@ const regions = (canvas, theta, points, labels, epsilon) => {
     })
 }
 
+const BESIDE = ["planes"] // explorers whose frames show more than one network, and stay
+
 // ---- One explorer: its controls, the newest values only, a sentence when they rest ----
 
 const begin = figure => {
-    const name = figure.dataset.live, id = `live-${name}`, frames = document.createElement("div"), part = document.createElement("div")
+    const name = figure.dataset.live, beside = BESIDE.includes(name)
+    if (slides && beside) return // its page has room for one
+    const id = `live-${name}`, frames = document.createElement("div"), part = document.createElement("div")
     const sentence = Object.assign(document.createElement("p"), {className: "sentence"})
     const status = Object.assign(document.createElement("p"), {className: "unseen"})
     status.setAttribute("role", "status")
@@ -345,22 +426,26 @@ const begin = figure => {
     part.className = "live"
     frames.append(...figure.childNodes)
     figure.append(part, frames)
-    figure.className = "computing"
+    figure.className = beside ? "computing beside" : "computing"
     const failed = error => {
         figure.className = "explorer"
         part.replaceChildren(sentence)
         sentence.textContent = `This page cannot compute (${error.message}). ${frames.firstChild ? "It shows pictures that were computed before." : ""}`
     }
-    let kind, values, busy = false, next = false, timer
+    let kind, values, seen = false, busy = false, next = false, timer
     const refresh = async () => {
+        if (!seen) return
         if (busy) return next = true
         busy = true
         try {
             do {
                 next = false
-                const own = {...values}, calls = kind.calls(own), results = await Promise.all(calls.map(compute))
-                sentence.textContent = kind.show(results, calls, own)
-                figure.dispatchEvent(new CustomEvent("shown", {detail: own}))
+                const own = {...values}
+                for (let stage = 0; stage < (kind.stages ?? 1) && !next; stage++) { // a later one is better, and takes longer
+                    const calls = kind.calls(own, stage), results = await Promise.all(calls.map(compute))
+                    sentence.textContent = kind.show(results, calls, own, stage)
+                    figure.dispatchEvent(new CustomEvent("shown", {detail: own}))
+                }
             } while (next)
         } catch (error) {
             failed(error)
@@ -372,39 +457,53 @@ const begin = figure => {
             remember(name, values, kind.defaults)
         }, 400)
     }
+    const typedOf = input => part.querySelector(`.typed[data-key=${input.dataset.key}]`)
     const set = given => {
         values = {...values, ...given}
         for (const input of part.querySelectorAll("[data-key]")) {
-            if (input !== document.activeElement || input.type !== "number") input.value = values[input.dataset.key]
+            const value = values[input.dataset.key], log = "log" in input.dataset
+            if (log) input.setAttribute("aria-valuetext", value)
+            if (log && exponential(input, typedOf(input)) === value) continue
+            if (input !== document.activeElement || input.type !== "number") input.value = log ? Math.log10(value) : value
         }
         refresh()
     }
     try {
-        kind = KINDS[name](part, stored()[name], id, set)
+        const say = text => sentence.textContent = status.textContent = text
+        kind = KINDS[name](part, stored()[name], id, set, say)
         part.append(sentence, status)
         for (const input of part.querySelectorAll("[data-key]")) {
             if (slides) input.addEventListener("pointerup", () => input.type === "range" && input.blur()) // keys turn pages again
             input.addEventListener("input", () => {
-                const good = input.value !== "" && input.checkValidity()
+                const good = input.type === "range" || (input.value !== "" && input.checkValidity()) // its ends are rounded
                 good ? input.removeAttribute("aria-invalid") : input.setAttribute("aria-invalid", "true")
-                if (good) return set({[input.dataset.key]: input.tagName === "SELECT" ? input.value : Number(input.value)})
-                sentence.textContent = status.textContent = `${input.ariaLabel.split(",")[0]} is a number from ${input.min} to ${input.max}.`
+                const value = () => "log" in input.dataset ? exponential(input, typedOf(input)) : Number(input.value)
+                if (good) return set({[input.dataset.key]: input.tagName === "SELECT" ? input.value : value()})
+                const number = input.step === "1" ? "whole number" : "number"
+                say(`${input.ariaLabel.split(",")[0]} is a ${number} from ${input.min} to ${input.max}.`)
             })
         }
         part.querySelector(".reset").addEventListener("click", () => set(kind.defaults))
         const restore = () => set(remembered(name, part, kind.defaults))
         addEventListener("hashchange", restore)
         restore()
+        const near = new IntersectionObserver(entries => { // what nobody sees is not computed
+            if (!entries.some(one => one.isIntersecting)) return
+            near.disconnect()
+            seen = true
+            refresh()
+        }, {rootMargin: "50%"})
+        near.observe(figure)
     } catch (error) {
         return failed(error)
     }
-    const loaded = {}, network = one => loaded[one] ??= Live.load(stored().networks[one])
+    const loaded = {}, network = one => kind.network?.(one) ?? (loaded[one] ??= Live.load(stored().networks[one]))
     window.lecture ??= {live: {}}
     window.lecture.live[name] = {
         networks: kind.networks,
         logits: (one, pixels) => Array.from(Live.logits(network(one), pixels)),
         gradient: (one, pixels, label) => Array.from(Live.gradient(network(one), pixels, label).slope),
-        attack: (one, pixels, label, options) => Array.from(Live.pgd(network(one), pixels, label, options)),
+        attack: (one, pixels, label, options) => Array.from(Live.pgd(network(one), pixels, label, {...kind.box, ...options})),
     }
 }
 

@@ -212,19 +212,22 @@ const gradient = (network, x, y) => {
     return {f, value, slope: network.backward(slope)}
 }
 
-// ---- Attacks: each returns delta, inside the ball |delta| <= epsilon and the box 0 <= x + delta <= 1 ----
+// ---- Attacks: each returns delta, inside the ball |delta| <= epsilon and the box low <= x + delta <= high ----
 
 const fgsm = (network, x, y, epsilon) => pgd(network, x, y, {epsilon, eta: epsilon, steps: 1, keepBest: false})
 
-// Projected gradient ascent by signs. eta: step size; null decreases from 2 epsilon to 0 along a cosine. keepBest: return the best
-// iterate of all: one that fools is better than one that does not, then the higher loss counts. watch: called with every iterate.
-const pgd = (network, x, y, {epsilon, eta = null, steps = 40, keepBest = true, watch = () => {}}) => {
+// Projected gradient ascent. eta: step size; null decreases from 2 epsilon to 0 along a cosine. direction: "sign" steps by
+// eta sign(slope), "gradient" by eta slope. keepBest: return the best iterate of all: one that fools is better than one that does
+// not, then the higher loss counts. watch: called with every iterate that is looked at.
+const pgd = (network, x, y, options) => {
+    const {epsilon, eta = null, steps = 40, direction = "sign", keepBest = true, low = 0, high = 1, watch = () => {}} = options
     if (!(epsilon >= 0 && epsilon < 2)) throw new Error(`epsilon is a number from 0 to 2, in units of pixels, got ${epsilon}`)
     if (!(eta === null || (eta >= 0 && eta < Infinity))) throw new Error(`eta is a number >= 0 or null, got ${eta}`)
     if (!(Number.isInteger(steps) && steps > 0)) throw new Error(`steps is an integer >= 1, got ${steps}`)
     x = Float64Array.from(x)
-    if (!x.every(one => one >= 0 && one <= 1)) throw new Error("pixels lie between 0 and 1")
-    const lower = x.map(one => Math.max(-one, -epsilon)), upper = x.map(one => Math.min(1 - one, epsilon))
+    if (!x.every(one => one >= low && one <= high)) throw new Error(`pixels lie between ${low} and ${high}`)
+    const lower = x.map(one => Math.max(low - one, -epsilon)), upper = x.map(one => Math.min(high - one, epsilon))
+    const along = direction === "sign" ? Math.sign : one => one
     let delta = new Float64Array(x.length), best = null
     for (let step = 0; step <= steps; step++) {
         if (step === steps && !keepBest) return delta
@@ -234,11 +237,33 @@ const pgd = (network, x, y, {epsilon, eta = null, steps = 40, keepBest = true, w
         if (!best || (fools === best.fools ? value > best.value : fools)) best = {delta, value, fools}
         if (step === steps) return best.delta
         const size = eta ?? epsilon * (1 + Math.cos(Math.PI * step / steps))
-        delta = delta.map((one, i) => Math.min(Math.max(one + size * Math.sign(slope[i]), lower[i]), upper[i]))
+        delta = delta.map((one, i) => Math.min(Math.max(one + size * along(slope[i]), lower[i]), upper[i]))
     }
 }
 
+const BOXLESS = {low: -Infinity, high: Infinity}
+
 // ---- What a page asks for ----
+
+// Return the iterates of PGD from the origin of the plane by gradients and by signs; how far one step by the gradient ends from
+// the corner, for step sizes etas and for eta; from which step size on it ends there; and this in words.
+const ascents = (network, {epsilon, eta, steps}, etas) => {
+    const origin = [0, 0], options = {...BOXLESS, epsilon, keepBest: false}
+    const path = direction => {
+        const found = [], watch = delta => found.push(Array.from(delta))
+        const last = pgd(network, origin, 1, {...options, eta, steps, direction, watch})
+        return [...found, Array.from(last)]
+    }
+    const missed = size => {
+        const delta = pgd(network, origin, 1, {...options, eta: size, steps: 1, direction: "gradient"})
+        return Math.max(...delta.map(one => Math.abs(one - epsilon)))
+    }
+    const paths = ["gradient", "sign"].map(path), {slope} = gradient(network, origin, 1)
+    const threshold = epsilon / Math.min(...slope.map(Math.abs)), end = paths[0].at(-1).map(one => one.toFixed(2)).join(", ")
+    const text = `ε = ${epsilon.toFixed(2)}, η = ${eta.toFixed(2)}: after ${steps} steps the gradient iterate is at (${end}). ` +
+        `One step reaches the corner from η* = ${threshold.toFixed(2)} on.`
+    return {paths, curve: etas.map(missed), now: missed(eta), threshold, text}
+}
 
 // Return what a network says of x, the attack on its answer y, and what it says of x + delta. as, if given, is y.
 const attacked = (network, x, {as, ...options}) => {
@@ -248,7 +273,7 @@ const attacked = (network, x, {as, ...options}) => {
 
 // Answer what a scope, such as a worker, is sent: {number, given: a network to load, if not yet, task, arguments}.
 const serve = scope => {
-    const tasks = {logits, gradient, fgsm, pgd, attacked, trained: (_, ...rest) => trained(...rest)}
+    const tasks = {logits, gradient, fgsm, pgd, attacked, ascents, trained: (_, ...rest) => trained(...rest), built: (_, ...rest) => built(...rest), oneStep: (_, ...rest) => oneStep(...rest)}
     let network
     scope.onmessage = ({data: {number, given, task, rest}}) => {
         try {

@@ -17,9 +17,9 @@ const twoLayer = (theta, [p, q]) => {
     return f
 }
 
-// Return the slope of the loss in x, and add the one in theta to ``slopes``, if they are given.
-const twoLayerSlope = (theta, x, y, slopes) => {
-    const k = theta.length / 4, [p, q] = x, slope = -y / (1 + Math.exp(y * twoLayer(theta, x)))
+// Return the slope of the loss in x, given the one in f, and add the one in theta to ``slopes``, if they are given.
+const twoLayerBack = (theta, [p, q], slope, slopes) => {
+    const k = theta.length / 4
     let down = 0, across = 0
     for (let j = 0; j < k; j++) {
         const u = theta[2 * j] * p + theta[2 * j + 1] * q + theta[2 * k + j], inner = slope * theta[3 * k + j]
@@ -33,6 +33,14 @@ const twoLayerSlope = (theta, x, y, slopes) => {
         slopes[3 * k + j] += slope * u
     }
     return [down, across]
+}
+
+const twoLayerSlope = (theta, x, y, slopes) => twoLayerBack(theta, x, -y / (1 + Math.exp(y * twoLayer(theta, x))), slopes)
+
+// Return the same as a network with two logits, 0 and f, for the attacks of live.js.
+const planeNetwork = theta => {
+    let x
+    return {size: 2, forward: given => [0, twoLayer(theta, x = given)], backward: ([, slope]) => twoLayerBack(theta, x, slope)}
 }
 
 // Return the last iterate of PGD in the ball |delta| <= epsilon, without a box.
