@@ -116,8 +116,9 @@ def _climb(
             return left
         value, said, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
         fools = (said == labels[0]) == targeted
-        if warn and not step:
-            _warn_of_zeros(gradient, fools)
+        if warn and not step and (blind := (gradient.flatten(1).abs().sum(1) == 0) & ~fools).any():
+            where = f"zero for {int(blind.sum())} of {len(blind)} samples at the start: a failure there is not robustness"
+            warnings.warn(f"the gradient of the loss is {where} (try loss='margin' or random_start=True)", RuntimeWarning, 3)
         leave = until_fooled and fools.any()
         if last or leave or keep_best and not until_fooled:
             better = torch.where(fools == found[2][left], value > found[1][left], fools)
@@ -181,12 +182,10 @@ def _look(model, x, delta, objective, labels, highest, *, slope):
 
     objective: (logits, *labels) -> one value a sample. labels: tensors (n,). highest: of the labels.
     """
-    batches = zip(*(part.split(PASS) for part in (x, delta, *labels)), strict=True)
-    parts = [_pass(model, *batch[:2], objective, batch[2:], highest, slope) for batch in batches]
-    return parts[0] if len(parts) == 1 else [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
-
-
-def _pass(model, x, delta, objective, labels, highest, slope):
+    if len(x) > PASS:
+        batches = zip(*(part.split(PASS) for part in (x, delta, *labels)), strict=True)
+        looks = [_look(model, some, there, objective, rest, highest, slope=slope) for some, there, *rest in batches]
+        return [None if part[0] is None else torch.cat(part) for part in zip(*looks, strict=True)]
     here, gradient = delta.detach().requires_grad_(slope), None
     with torch.set_grad_enabled(slope):
         logits = checked_logits(model, x + here, highest)
@@ -200,13 +199,6 @@ def _pass(model, x, delta, objective, labels, highest, slope):
     if slope and not math.isfinite(gradient.sum()) and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
     return value.detach(), logits.argmax(1), gradient
-
-
-def _warn_of_zeros(gradient, fools):
-    blind = (gradient.flatten(1).abs().sum(1) == 0) & ~fools
-    if blind.any():
-        found = f"the gradient of the loss is zero for {int(blind.sum())} of {len(blind)} samples at the start: a failure there"
-        warnings.warn(f'{found} is not robustness (try loss="margin" or random_start=True)', RuntimeWarning, stacklevel=4)
 
 
 def strongest(model, x, y, epsilon, *, generator=None):
