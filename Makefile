@@ -17,8 +17,7 @@ lab: .venv/ready ## set up, open JupyterLab on the notebooks
 
 run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, checks), export the site and the slides
 	$(PY) scripts/execute.py --frames
-	$(PY) scripts/export.py
-	$(PY) scripts/talk.py
+	$(PY) scripts/talk.py --site
 
 site: .venv/ready $(EXECUTED) ## export build/site: an index and a page a notebook, whose sliders need no kernel and no network
 	$(PY) scripts/export.py

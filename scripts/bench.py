@@ -82,13 +82,7 @@ def naive(epsilon):
 
 widgets.interact(naive, epsilon=widgets.FloatSlider(min=0, max=0.3, step=0.01, value=0));
 """
-EMPTY = """
-frames = [plots.image_tag(png, alt) for png, alt in (ours.frame(epsilon=epsilon) for epsilon in (0.1, 0.2))]
-swapped, control = widgets.HTML(frames[0]), widgets.SelectionSlider(options=values)
-control.observe(lambda change: setattr(swapped, "value", frames[control.index % 2]), "value")
-widgets.VBox([control, swapped])
-"""
-VARIANTS = {"ours": OURS, "naive": NAIVE, "empty swap": EMPTY}
+VARIANTS = {"ours": OURS, "naive": NAIVE, "empty swap": bench_sliders.EMPTY.format("ours")}
 
 # Runs in the page. A picture counts as shown in the first frame after it is decoded, a key press when the browser got it.
 WATCH = """() => {

@@ -41,8 +41,7 @@ def export(target, moves=60):
     if missing:
         subprocess.run([sys.executable, "scripts/execute.py", "--frames", *missing], cwd=ROOT, check=True)
     start = time.perf_counter()
-    for script in ("export", "talk"):
-        subprocess.run([sys.executable, f"scripts/{script}.py"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "scripts/talk.py", "--site"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     rows, targets = {}, [target("seconds of the export, all notebooks", seconds, 180)]
     with sync_playwright() as playwright:

@@ -347,20 +347,24 @@ def write(path, text):
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
-def read_all(description):
-    """Read the command line of a script that exports; return the Sections it names and the folder to write to."""
+def options(description):
+    """Return the parser of what every script that exports is told."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executed", type=Path, default=ROOT / "build" / "executed", metavar="DIR")
     parser.add_argument("--output", type=Path, default=ROOT / "build", metavar="DIR")
-    given = parser.parse_args()
+    return parser
+
+
+def read_all(folder):
+    """Return the Sections of all notebooks, executed in a folder."""
     try:
-        return [read(given.executed / one.name) for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))], given.output
+        return [read(folder / one.name) for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
     except (execute.NotebookError, OSError) as error:
         sys.exit(str(error))
 
 
-def main():
-    sections, output = read_all(__doc__)
+def site(sections, output):
+    """Write the index, a page a section, notation, search and the page to try into output/site/."""
     try:
         place = repository()
         networks.manifest()
@@ -385,6 +389,11 @@ def main():
     for section in sections:
         notebook = execute.read(execute.NOTEBOOKS / f"{section.name}.ipynb")
         execute.write(addresses.addressed(notebook, place, section.name), folder / f"{section.name}.ipynb")
+
+
+def main():
+    given = options(__doc__).parse_args()
+    site(read_all(given.executed), given.output)
 
 
 if __name__ == "__main__":

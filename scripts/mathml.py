@@ -139,7 +139,7 @@ def font(page):
     text = "".join(re.findall(r"<math.*?</math>", page, flags=re.DOTALL))
     used = {ord(letter) for letter in html.unescape(re.sub("<[^>]*>", "", text))}
     italic = {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}  # what browsers show for a letter
-    whole = ttLib.TTFont(FONT, lazy=True)
+    whole = ttLib.TTFont(FONT, lazy=True, recalcTimestamp=False)
     _narrow_roots(whole)
     cutter = subset.Subsetter(subset.Options(layout_features=["*"], notdef_outline=True))
     cutter.populate(unicodes=used | italic | {0x221A})  # and the root, which no text contains

@@ -1,8 +1,9 @@
 """Export the talk: what a lecturer shows of the executed notebooks, from disk, without a kernel or a network.
 
-    python scripts/talk.py [--executed DIR] [--output DIR]
+    python scripts/talk.py [--site] [--executed DIR] [--output DIR]
 
 Reads what ``execute.py --frames`` wrote to build/executed/; writes build/slides/NAME.html, one sequence of pages a section.
+--site: and what export.py writes.
 
 How a notebook says it: cells whose ``metadata.talk.group`` is the same make a page; ``role`` says what a cell gives to it.
 
@@ -27,7 +28,6 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader
 from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
 import execute
 import export
@@ -134,7 +134,7 @@ def pages(section):
 
 
 def rendered(text):
-    return MarkdownWithMath(renderer=export.Formulas(escape=False)).render(text).strip()
+    return export.rendered(text, export.Formulas(escape=False)).strip()
 
 
 def inline(text):
@@ -174,8 +174,8 @@ def deck(section, found, before, after, start, place=None):
     return live.sealed(live.computing(text, computing))
 
 
-def main():
-    sections, output = export.read_all(__doc__)
+def slides(sections, output):
+    """Write a talk a section into output/slides/."""
     folder, start = output / "slides", 0
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -186,6 +186,16 @@ def main():
             start += sum(page.minutes for page in found)
     except execute.NotebookError as error:
         raise SystemExit(str(error)) from error
+
+
+def main():
+    parser = export.options(__doc__)
+    parser.add_argument("--site", action="store_true")
+    given = parser.parse_args()
+    sections = export.read_all(given.executed)
+    if given.site:
+        export.site(sections, given.output)
+    slides(sections, given.output)
 
 
 if __name__ == "__main__":

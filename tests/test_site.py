@@ -597,6 +597,14 @@ def test_a_formula_that_cannot_be_shown_is_refused():
         mathml.mathml(r"x + \notacommand y")
 
 
+def test_the_font_of_a_page_has_the_same_bytes_at_any_time(monkeypatch):
+    made = []
+    for second in ("1", "1000000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", second)  # where fontTools reads the time
+        made.append(mathml.font("<math><mi>x</mi></math>"))
+    assert made[0] == made[1]
+
+
 def test_a_wide_formula_is_cut_at_its_wide_spaces_only():
     assert mathml.lines(r"a = b, \qquad \frac{c \qquad d}{e} \qquad") == ["a = b, ", r" \frac{c \qquad d}{e} "]
     assert mathml.lines(r"\begin{cases} a \qquad b \end{cases}") == [r"\begin{cases} a \qquad b \end{cases}"]
