@@ -23,7 +23,7 @@ from executions import NOTEBOOKS, ROOT
 
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
-ALL = ["moved", "seed 1", "dataset mnist", "again", "solved"]  # the longest first
+ALL = ["moved", "again", "solved"]  # the longest first
 PATIENCE = 3600  # seconds that a test may wait for an execution, however busy the machine is
 
 
@@ -106,8 +106,7 @@ def under_way(request):
     if sum(bool(EXECUTIONS.intersection(item.fixturenames)) for item in request.session.items) > 20:
         for name in ALL:
             for path in NOTEBOOKS:
-                if name != "dataset mnist" or (executions.data_folder() and "dataset" in executions.parameters(path)):
-                    runs.ask(path, name)
+                runs.ask(path, name)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +134,6 @@ def built(moved, tmp_path_factory):
     for path in NOTEBOOKS:
         status, printed, output, _ = moved(path)
         assert status == 0, printed
-    for script in ("export", "talk"):
-        status, printed = executions.run([f"scripts/{script}.py", "--executed", output.parent, "--output", folder])
-        assert status == 0, printed
+    status, printed = executions.run(["scripts/talk.py", "--site", "--executed", output.parent, "--output", folder])
+    assert status == 0, printed
     return folder

@@ -96,11 +96,13 @@ def run_moved(path, folder):
     """Execute a notebook with the pictures of all sliders, and then move each; return the status, what was printed, two paths.
 
     The first leads to the notebook as it is, the second to the one with the cell that moves the sliders at its end.
+    On one core, and in the memory of Binder.
     """
     notebook = execute.read(path)
     notebook.cells.append(nbformat.v4.new_code_cell(MOVES, id="moves"))
     execute.write(notebook, folder / path.name)
-    status, printed, moved = run_notebook(folder / path.name, folder / "moved", "--frames")
+    limits = binder(NOTEBOOKS.index(path))
+    status, printed, moved = run_notebook(folder / path.name, folder / "moved", "--frames", limits=limits)
     plain = folder / "plain" / path.name
     if status == 0:
         done = execute.read(moved)
@@ -130,14 +132,21 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def made_quick(path, target):
-    """Write a copy of a notebook whose parameter ``quick`` is True."""
+def changed(path, target, **values):
+    """Write a copy of a notebook whose parameters have other values."""
     notebook = execute.read(path)
     first = code_cells(notebook)[0]
-    first.source, count = re.subn(r"^quick = False\b", "quick = True", first.source, flags=re.MULTILINE)
-    assert count == 1, f"{path}: no line 'quick = False' in its first code cell"
+    for name, value in values.items():
+        first.source, count = re.subn(rf"^{name} = [^ \n]+", f"{name} = {value!r}", first.source, flags=re.MULTILINE)
+        assert count == 1, f"{path}: no line '{name} = ...' in its first code cell"
     execute.write(notebook, target)
     return target
+
+
+def others(path):
+    """Return other values of the parameters of a notebook: little work, another seed, another data set where there is one."""
+    values = {"quick": True, "seed": 1}
+    return values | ({"dataset": "mnist"} if data_folder() and "dataset" in parameters(path) else {})
 
 
 def twice(path, target):
@@ -159,14 +168,13 @@ def twice(path, target):
 
 def job(path, name, folder):
     """Run a notebook in one of the ways that the tests ask for, and return what ``run_...`` returned."""
-    made, (kind, *value) = folder / f"{path.stem}-{name}", name.split()
-    if kind == "moved":  # as it is, with the pictures of its sliders, which move in the end
+    made = folder / f"{path.stem}-{name}"
+    if name == "moved":  # as it is, with the pictures of its sliders, which move in the end
         return run_moved(path, folder)
-    if kind == "again":
-        return run_notebook(twice(made_quick(path, made / path.name), made / "twice" / path.name), made / "done")
-    if kind == "solved":
-        return run_solved(made_quick(path, made / path.name), made / "done")
-    return run_notebook(path, made, "-p", kind, *value, limits=binder(NOTEBOOKS.index(path)) if kind == "seed" else ())
+    source = changed(path, made / path.name, **others(path))
+    if name == "again":
+        return run_notebook(twice(source, made / "twice" / path.name), made / "done")
+    return run_solved(source, made / "done")
 
 
 def answer(ask, folder):

@@ -63,15 +63,6 @@ print(json.dumps(server.tornado_settings["websocket_max_message_size"]))"""
     assert json.loads(done.stdout.splitlines()[-1]) >= 100_000_000, done.stderr
 
 
-@needs_limits
-@each_notebook
-def test_one_core_and_two_gigabytes_are_enough(path, runs):
-    status, printed, _ = runs[path, "seed 1"]
-    assert status == 0, printed
-    megabytes = float(printed.splitlines()[-1].split()[3])
-    assert megabytes < 1200
-
-
 @pytest.mark.slow
 @needs_limits
 def test_the_limits_hold():

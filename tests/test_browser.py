@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from executions import NOTEBOOKS, made_quick, run_notebook
+from executions import NOTEBOOKS, changed, run_notebook
 
 lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -61,7 +61,7 @@ def server(tmp_path_factory):
     """JupyterLab on copies of the notebooks, in which quick is True, a small one as execute.py stores it, and one that fails."""
     folder = tmp_path_factory.mktemp("lab")
     for path in NOTEBOOKS:
-        made_quick(path, folder / path.name)
+        changed(path, folder / path.name, quick=True)
     nbformat.write(lab.notebook(SETUP, EXPLORER, EXPLORER), folder / "small.ipynb")
     status, printed, stored = run_notebook(folder / "small.ipynb", folder / "stored")
     assert status == 0, printed
