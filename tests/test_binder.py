@@ -52,6 +52,7 @@ def test_a_download_that_fails_does_not_fail_the_build_and_the_package_does(pip,
     }
 
 
+@pytest.mark.slow
 def test_jupyterlab_takes_large_pictures(tmp_path):
     """With the settings of "make lab" and of Binder, in a fresh home."""
     places = {"HOME": str(tmp_path), "JUPYTER_CONFIG_PATH": str(ROOT / "scripts" / "jupyter")}

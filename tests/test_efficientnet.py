@@ -122,6 +122,7 @@ def test_it_takes_float32_pictures_whatever_the_defaults_are(photographs):
         assert torch.allclose(model(x[:1]), usual(x[:1]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_photographs_become_ostriches_and_the_attack_is_as_short_as_its_best_peer_in_as_many_steps(photographs):
     foolbox = pytest.importorskip("foolbox")
     model, x = photographs

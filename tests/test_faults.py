@@ -265,6 +265,7 @@ assert data.fetched(read, download, place) == "whole"
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_downloads_and_both_work(tmp_path):
     start = [sys.executable, "-c", FETCH, tmp_path / "sets", tmp_path / "log"]
     both = [subprocess.Popen(start, cwd=ROOT) for _ in range(2)]

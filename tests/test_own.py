@@ -221,6 +221,7 @@ def test_without_ipycanvas_the_pad_says_so_and_its_digit_stands_in(monkeypatch):
     assert torch.equal(seen[0], own.digit(own.SEVEN)) and "ipycanvas" in made.inputs["digit"].widget.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["ipycanvas", "colab"])
 def test_it_is_imported_without_ipycanvas_and_asks_colab_to_show_widgets(setting):
     prepare = {

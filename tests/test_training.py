@@ -505,6 +505,7 @@ def test_the_robust_networks_reach_their_figures():
         assert entry["robust accuracy"] == min(entry["accuracy under attack"].values())
 
 
+@pytest.mark.slow
 def test_the_robust_accuracy_on_digits_is_the_one_in_the_manifest():
     entry = networks.manifest()["digits-robust"]
     strongest = functools.partial(attacks.strongest, epsilon=entry["epsilon"])
