@@ -200,7 +200,7 @@ SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target)
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {', '.join(SECTIONS)}")
-    parser.add_argument("--store", action="store_true", help="write the attacks' tables and figure into tests/ as well")
+    parser.add_argument("--store", action="store_true", help="write the tables of attacks and export into tests/ as well")
     arguments = parser.parse_args()
     sections = arguments.sections or list(SECTIONS)
     if unknown := set(sections) - set(SECTIONS):
@@ -217,7 +217,10 @@ def main():
     temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, RESULT)
     if arguments.store:
-        bench_attacks.store(results, ROOT / "tests" / "README.md")
+        if {"attacks", "strongest"} & set(sections):
+            bench_attacks.store(results, ROOT / "tests" / "README.md")
+        if "export" in sections:
+            bench_export.store(results, ROOT / "tests" / "README.md")
     return 0 if all(one["met"] for name in sections for one in results[name]["targets"]) else 1
 
 

@@ -28,8 +28,8 @@ SCRIPTS = "training.js", "chance.js", "theorems.js", "pictures.js", "live.js"
 PAGE_SCRIPTS = "charts.js", "computing.js"
 KINDS = "digit", "panda", "moons", "square", "planes", "step", "mine"
 FACE = (
-    "load, logits, gradient, fgsm, pgd, softmax, argmax, twoLayer, twoLayerSlope, twoLayerAttack, trained, generator, built, "
-    "sampled, oneStep, gammaQuantile, ACTIVATIONS, ascents, BOXLESS, planeNetwork, whole, resized, serve"
+    "load, logits, gradient, fgsm, pgd, softmax, argmax, twoLayerField, twoLayerSlope, twoLayerAttack, trained, generator, "
+    "built, sampled, oneStep, gammaQuantile, ACTIVATIONS, ascents, BOXLESS, planeNetwork, whole, resized, serve"
 )
 
 

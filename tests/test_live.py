@@ -184,6 +184,14 @@ def test_a_network_of_the_plane_answers_as_the_others_do(script):
         assert (torch.tensor(found, dtype=torch.float64) - delta).abs().max() < 1e-9
 
 
+def test_a_picture_of_the_plane_has_the_values_of_the_network(script):
+    theta = torch.randn(64, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tolist()
+    found = script.value(f"Live.twoLayerField({theta}, [-1.6, 1.6], [21, 14], 5)")
+    points = [[-1.6 + (i + 0.5) / 5, 1.6 - (row + 0.5) / 5] for row in range(14) for i in range(21)]
+    wanted = plane_network(torch.tensor(theta, dtype=torch.float64))(torch.tensor(points, dtype=torch.float64))[:, 1]
+    assert (torch.tensor(found, dtype=torch.float64) - wanted).abs().max() < 1e-9
+
+
 class Says:
     """A panel that shows nothing: what ``update`` returns is the text of the picture."""
 
@@ -237,7 +245,7 @@ def test_the_plane_of_theorem_1_says_what_the_notebook_says(script):
     assert len(rows) == 9
     for share, d, c, zero, strict, _ in rows:
         for epsilon in (0.3, 0.9):
-            found = script.value(f"Live.built({{epsilon: {epsilon}, d: {d}, share: {share}}}, 0, [2, 2])")["text"]
+            found = script.value(f"Live.built({{epsilon: {epsilon}, d: {d}, share: {share}}}, 0, 10)")["text"]
             within = "a wrong sign" if epsilon > 0.7 else "no wrong sign"
             assert found == (
                 f"d = {d}, m = {int(d) // int(share)}, coherence {c}, ε = {epsilon:.2f} √d. Theorem 1's network: "
@@ -246,16 +254,16 @@ def test_the_plane_of_theorem_1_says_what_the_notebook_says(script):
 
 
 def test_the_plane_of_theorem_1_has_the_values_of_the_network(script):
-    """At three corners and the middle of the plane, in a dimension and at a seed that the notebook does not show."""
+    """In a dimension and at a seed that the notebook does not show."""
     d, m, seed = 50, 16, 3
     X, y = data.sphere(m, d, torch.Generator().manual_seed(seed)), torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(m // 2)
     c = robustness.coherence(X)
     near = X[1::2][(X[1::2] @ X[0]).argmax()] - X[0]
     first = near / near.norm()
     second = -X[0] + (X[0] @ first) * first
-    grid = [(right, up) for up in (-0.8, 0.05, 0.9) for right in (-0.8, 0.45, 1.7)]
+    grid = [(-0.8 + (i + 0.5) / 10, 0.9 - (row + 0.5) / 10) for row in range(17) for i in range(25)]
     points = torch.stack([X[0] + math.sqrt(d) * (p * first + q * second / second.norm()) for p, q in grid])
-    found = script.value(f"Live.built({{epsilon: 0.3, d: {d}, share: 3}}, {seed}, [3, 3])")
+    found = script.value(f"Live.built({{epsilon: 0.3, d: {d}, share: 3}}, {seed}, 10)")
     wanted = networks.two_layer(points, *robustness.robust_network(X, y, c))
     assert found["c"] == pytest.approx(c, abs=1e-12) and found["neighbour"] == pytest.approx(near.norm().item() / math.sqrt(d))
     assert (torch.tensor(found["field"], dtype=torch.float64) - wanted).abs().max() < 1e-9 and wanted.abs().max() > 0.1

@@ -84,10 +84,8 @@ const CHARTED = {
             calls: values => [["built", "planes", values, seed]],
             show: ([{field, wide, tall, zero, strict, neighbour, text}], _, {epsilon}) => {
                 const canvas = Object.assign(document.createElement("canvas"), {width: wide, height: tall}), image = new ImageData(wide, tall)
-                field.forEach((f, i) => { // the field's first row is the lowest
-                    const to = (tall - 1 - Math.floor(i / wide)) * wide + i % wide
-                    image.data.set(f > 1e-12 ? [169, 211, 234, 255] : f < -1e-12 ? [246, 199, 163, 255] : [255, 255, 255, 255], 4 * to)
-                })
+                const colours = [[246, 199, 163, 255], [255, 255, 255, 255], [169, 211, 234, 255]]
+                field.forEach((f, i) => image.data.set(colours[Math.abs(f) < 1e-12 ? 1 : f > 0 ? 2 : 0], 4 * i))
                 canvas.getContext("2d").putImageData(image, 0, 0)
                 const circles = PLANE.circle(zero, "black dashed") + PLANE.circle(strict, "black dotted") + PLANE.circle(epsilon, "black")
                 const points = PLANE.dots([[0, 0]], "black", 6) + PLANE.box([neighbour - 0.035, -0.035], [neighbour + 0.035, 0.035], "black square")

@@ -378,12 +378,12 @@ const KINDS = {
                 learned = results.map(one => one.history[last])
                 const texts = results.map(({clean, robust}) => `${percent(clean)} of the points right, ${percent(robust)} under attack`)
                 canvases.forEach((canvas, i) => canvas.setAttribute("aria-label", `Decision regions on two moons: ${texts[i]}`))
-                const draw = epoch => { // the boundary moves as it trained; a newer training ends this one's film
+                const draw = (frame, i) => { // the boundary moves as it trained; a newer training ends this one's film
                     if (own !== newest) return
-                    canvases.forEach((canvas, i) => regions(canvas, results[i].history[epoch], points, labels, epsilon))
-                    if (epoch < last) requestAnimationFrame(() => draw(Math.min(epoch + 2, last)))
+                    regions(canvases[i], results[i].history[Math.min(4 * frame, last)], points, labels, epsilon)
+                    if (i === 0 || 4 * frame < last) requestAnimationFrame(() => draw(frame + i, 1 - i)) // one plane at a time
                 }
-                draw(still.matches ? last : 0)
+                draw(still.matches ? last : 0, 0)
                 return `Trained at ε = ${epsilon}: ${texts[1]} of that size. Without an adversary: ${texts[0]}.`
             },
         }
@@ -393,10 +393,9 @@ const KINDS = {
 // Draw the sign of a network in the plane, 50 pixels a unit, and the points on it, some of them with their balls.
 const regions = (canvas, theta, points, labels, epsilon) => {
     const [left, top, wide, tall, unit] = [-1.6, 1.6, 210, 140, 50], image = new ImageData(wide, tall), scale = 3
-    for (let i = 0; i < wide * tall; i++) {
-        const f = Live.twoLayer(theta, [left + (i % wide + 0.5) / unit, top - (Math.floor(i / wide) + 0.5) / unit])
-        image.data.set(f > 0 ? [169, 211, 234, 255] : [246, 199, 163, 255], 4 * i)
-    }
+    const field = Live.twoLayerField(theta, [left, top], [wide, tall], unit), first = [169, 211, 234], second = [246, 199, 163]
+    for (let i = 0; i < wide * tall; i++) for (let j = 0; j < 3; j++) image.data[4 * i + j] = (field[i] > 0 ? first : second)[j]
+    for (let i = 3; i < image.data.length; i += 4) image.data[i] = 255
     const small = new OffscreenCanvas(wide, tall), context = canvas.getContext("2d")
     small.getContext("2d").putImageData(image, 0, 0)
     if (canvas.width !== scale * wide) Object.assign(canvas, {width: scale * wide, height: scale * tall})
@@ -437,6 +436,7 @@ const begin = figure => {
         if (!seen) return
         if (busy) return next = true
         busy = true
+        figure.setAttribute("aria-busy", "true")
         try {
             do {
                 next = false
@@ -451,6 +451,7 @@ const begin = figure => {
             failed(error)
         }
         busy = false
+        figure.setAttribute("aria-busy", "false")
         clearTimeout(timer)
         timer = setTimeout(() => {
             status.textContent = sentence.textContent

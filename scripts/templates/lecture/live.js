@@ -46,14 +46,20 @@ const product = (A, B, m, k, n) => {
 }
 const transposed = (A, m, n) => Float64Array.from(A, (_, i) => A[(i % m) * n + Math.floor(i / m)])
 
-// For each channel of an output of this shape the same numbers: y = scale x + shift.
-const affine = (shape, scale, shift) => {
-    const area = shape[1] * shape[2]
-    return {
-        shape,
-        forward: x => x.map((one, i) => scale[Math.floor(i / area)] * one + shift[Math.floor(i / area)]),
-        backward: slope => slope.map((one, i) => scale[Math.floor(i / area)] * one),
+// Return scale x + shift, where each channel, of so many numbers, has its own.
+const scaled = (x, area, scale, shift) => {
+    const y = new Float64Array(x.length)
+    for (let i = 0; i < x.length; i += area) {
+        const a = scale[i / area], b = shift[i / area]
+        for (let j = i; j < i + area; j++) y[j] = a * x[j] + b
     }
+    return y
+}
+
+// The same as a layer, for an output of this shape.
+const affine = (shape, scale, shift) => {
+    const area = shape[1] * shape[2], nothing = scale.map(() => 0)
+    return {shape, forward: x => scaled(x, area, scale, shift), backward: slope => scaled(slope, area, scale, nothing)}
 }
 
 // The largest x of each window; windows: for each output the places of its inputs.
@@ -85,8 +91,16 @@ const LAYERS = {
         let y
         return {
             shape,
-            forward: x => y = x.map(one => Math.max(one, 0)),
-            backward: slope => slope.map((one, i) => (y[i] > 0 ? one : 0)),
+            forward: x => {
+                y = new Float64Array(x.length)
+                for (let i = 0; i < x.length; i++) y[i] = Math.max(x[i], 0)
+                return y
+            },
+            backward: slope => {
+                const before = new Float64Array(slope.length)
+                for (let i = 0; i < slope.length; i++) before[i] = y[i] > 0 ? slope[i] : 0
+                return before
+            },
         }
     },
     Flatten: (_, __, shape) => ({shape: [shape.reduce((all, one) => all * one), 1, 1], forward: x => x, backward: slope => slope}),
@@ -113,13 +127,14 @@ const LAYERS = {
             return i < 0 || j < 0 || i >= h || j >= w ? outside : (channel * h + i) * w + j
         })
         const back = transposed(W, filters, patch), padded = new Float64Array(outside + 1), patches = new Float64Array(patch * area)
+        const ones = new Float64Array(filters).fill(1)
         return {
             shape: [filters, down, across],
             forward: x => {
                 padded.set(x)
                 for (let at = 0; at < places.length; at++) patches[at] = padded[places[at]]
                 const y = product(W, patches, filters, patch, area)
-                return b ? y.map((one, i) => one + b[Math.floor(i / area)]) : y
+                return b ? scaled(y, area, ones, b) : y
             },
             backward: slope => {
                 const parts = product(back, slope, patch, filters, area), before = new Float64Array(outside + 1)

@@ -16,13 +16,10 @@ const sphere = (m, d, {normal}) => {
 // Return the distance, in units of root d, at which an opposite neuron overcomes that of x_i; r: <x_i, x_j> / d.
 const strictFlip = (r, c) => r >= -(1 - c) / 2 ? Math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) : (1 + c) / 2 - r
 
-// Return f(x) = sum_j y_j max(2 <x_j, x> / (d (1 - c)) - (1 + c) / (1 - c), 0), given the products <x_j, x> / d.
-const theoremOne = (products, c) =>
-    products.reduce((f, r, j) => f + (j % 2 ? -1 : 1) * Math.max((2 * r - 1 - c) / (1 - c), 0), 0)
-
-// Return what the network says around the first of m points: its values on a grid of the plane, 0.8 root d to the left, 1.7 to the
-// right, as far down and 0.9 up, toward the nearest opposite point and across; the radii; the coherence c; and this in words.
-const built = ({epsilon, d, share}, seed, [wide, tall] = [200, 136]) => {
+// Return what the network f(x) = sum_j y_j max(2 <x_j, x> / (d (1 - c)) - (1 + c) / (1 - c), 0) says around the first of m points:
+// its values on a grid of the plane, from 0.8 root d to the left and 0.9 up to 1.7 to the right and 0.8 down, toward the nearest
+// opposite point and across; the radii; the coherence c; and this in words.
+const built = ({epsilon, d, share}, seed, unit = 80) => {
     const m = Math.max(2, Math.floor(d / share)), X = sphere(m, d, generator(seed))
     const products = X.map(one => inner(one, X[0]) / d), opposite = products.filter((_, j) => j % 2)
     let c = 0
@@ -33,12 +30,8 @@ const built = ({epsilon, d, share}, seed, [wide, tall] = [200, 136]) => {
     const first = toward.map(one => one / neighbour), along = inner(first, X[0])
     const rest = first.map((one, i) => along * one - X[0][i]), size = Math.sqrt(inner(rest, rest)) // the way to f = 0 is -x
     const speeds = X.map(one => [inner(first, one) / root, inner(rest, one) / size / root])
-    const at = (low, high, count, i) => low + (high - low) * i / (count - 1)
-    const field = new Float64Array(wide * tall)
-    for (let i = 0; i < tall; i++) for (let j = 0; j < wide; j++) {
-        const up = at(-0.8, 0.9, tall, i), right = at(-0.8, 1.7, wide, j)
-        field[i * wide + j] = theoremOne(speeds.map(([p, q], l) => products[l] + right * p + up * q), c)
-    }
+    const theta = [speeds.flat().map(one => 2 * one / (1 - c)), products.map(r => (2 * r - 1 - c) / (1 - c)), X.map((_, j) => (j % 2 ? -1 : 1))]
+    const [wide, tall] = [2.5 * unit, 1.7 * unit], field = twoLayerField(theta.flat(), [-0.8, 0.9], [wide, tall], unit)
     const within = epsilon >= strict ? "a wrong sign" : "no wrong sign"
     const text = `d = ${d}, m = ${m}, coherence ${c.toFixed(2)}, ε = ${epsilon.toFixed(2)} √d. Theorem 1's network: ` +
         `f = 0 at ${zero.toFixed(2)} √d, the wrong sign at ${strict.toFixed(2)} √d (${within} within ε).`

@@ -17,6 +17,19 @@ const twoLayer = (theta, [p, q]) => {
     return f
 }
 
+// Return f on a grid of the plane, row after row from the top: wide x tall points, so many a unit of length, from a corner on.
+const twoLayerField = (theta, [left, top], [wide, tall], unit) => {
+    const k = theta.length / 4, field = new Float64Array(wide * tall)
+    for (let j = 0; j < k; j++) {
+        const step = theta[2 * j] / unit, a = theta[3 * k + j]
+        for (let row = 0; row < tall; row++) {
+            let u = theta[2 * j] * (left + 0.5 / unit) + theta[2 * j + 1] * (top - (row + 0.5) / unit) + theta[2 * k + j]
+            for (let at = row * wide; at < (row + 1) * wide; at++, u += step) if (u > 0) field[at] += a * u
+        }
+    }
+    return field
+}
+
 // Return the slope of the loss in x, given the one in f, and add the one in theta to ``slopes``, if they are given.
 const twoLayerBack = (theta, [p, q], slope, slopes) => {
     const k = theta.length / 4
