@@ -87,9 +87,7 @@ def export(target, moves=60):
         browser.close()
     if firefox():
         with Firefox(1280, 900) as opened:
-            computing["Firefox"] = _computing(
-                lambda file, call: (opened.open(file.as_uri()), opened.evaluate(call))[1], moves // 3
-            )
+            computing["Firefox"] = _computing(_in_firefox(opened), moves // 3)
     print(f"the export takes {seconds:.1f} s\n{'':42}{'MB':>6}{'ms a move':>11}{'95 %':>8}")
     for name, row in rows.items():
         print(f"{name:42}{row['MB']:6.1f}{row['median']:11.1f}{row['95 %']:8.1f}")
