@@ -239,7 +239,8 @@ def strongest(model, x, y, epsilon, *, generator=None):
                 return found[0]
         if x.dim() == 4:
             near = left[found[1][left].argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
-            queries = math.ceil(QUERIES * (len(left) / len(x)) ** 2)
+            share = len(left) / len(x)
+            queries = math.ceil(QUERIES * share * min(1.0, 2 * share))  # AutoAttack, too, takes longer where more is left
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
             _, said, _ = _look(model, x[near], delta, margin, [y[near]], highest, slope=False)
             found[0][near[said != y[near]]] = delta[said != y[near]]

@@ -270,7 +270,7 @@ const KINDS = {
             calls: ({digit: chosen, strokes, epsilon}) => {
                 const lines = parsed(examples[chosen] ?? strokes)
                 own.set(lines)
-                return networks.map(name => ["attacked", name, digit(lines), {epsilon, steps: 10}])
+                return networks.map(name => ["attacked", name, digit(lines), {epsilon, steps: 7}])
             },
             show: (results, calls, {epsilon}) => {
                 const [, , x] = calls[0], said = results.map(({before, y, after}, i) => {
