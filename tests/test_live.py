@@ -247,10 +247,18 @@ def test_the_plane_of_theorem_1_says_what_the_notebook_says(script):
         for epsilon in (0.3, 0.9):
             found = script.value(f"Live.built({{epsilon: {epsilon}, d: {d}, share: {share}}}, 0, 10)")["text"]
             within = "a wrong sign" if epsilon > 0.7 else "no wrong sign"
+            proved = "" if float(c) <= 1 / 3 else "; above a coherence of 1/3 this formula is no proof"
             assert found == (
                 f"d = {d}, m = {int(d) // int(share)}, coherence {c}, ε = {epsilon:.2f} √d. Theorem 1's network: "
-                f"f = 0 at {zero} √d, the wrong sign at {strict} √d ({within} within ε)."
+                f"f = 0 at {zero} √d, the wrong sign at {strict} √d ({within} within ε{proved})."
             )
+
+
+def test_above_a_coherence_of_a_third_the_radius_is_called_no_proof(script):
+    X, y = data.sphere(4, 4, torch.Generator().manual_seed(2)), torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    found = script.value("Live.built({epsilon: 0.3, d: 4, share: 1}, 2, 10)")
+    exact = robustness.exact_radius_l2(*robustness.robust_network(X, y, robustness.coherence(X)), X[:1], y[:1])[0].item() / 2
+    assert exact > 1.2 * found["strict"] and found["text"].endswith("this formula is no proof).")
 
 
 def test_the_plane_of_theorem_1_has_the_values_of_the_network(script):

@@ -13,7 +13,8 @@ const sphere = (m, d, {normal}) => {
     })
 }
 
-// Return the distance, in units of root d, at which an opposite neuron overcomes that of x_i; r: <x_i, x_j> / d.
+// Return the distance, in units of root d, at which an opposite neuron overcomes that of x_i; r: <x_i, x_j> / d. For c up to 1/3
+// nothing flips earlier, and there f has the wrong sign (notebook 2); above, other neurons may help or hinder.
 const strictFlip = (r, c) => r >= -(1 - c) / 2 ? Math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) : (1 + c) / 2 - r
 
 // Return what the network f(x) = sum_j y_j max(2 <x_j, x> / (d (1 - c)) - (1 + c) / (1 - c), 0) says around the first of m points:
@@ -33,8 +34,9 @@ const built = ({epsilon, d, share}, seed, unit = 80) => {
     const theta = [speeds.flat().map(one => 2 * one / (1 - c)), products.map(r => (2 * r - 1 - c) / (1 - c)), X.map((_, j) => (j % 2 ? -1 : 1))]
     const [wide, tall] = [2.5 * unit, 1.7 * unit], field = twoLayerField(theta.flat(), [-0.8, 0.9], [wide, tall], unit)
     const within = epsilon >= strict ? "a wrong sign" : "no wrong sign"
+    const proved = c <= 1 / 3 ? "" : "; above a coherence of 1/3 this formula is no proof"
     const text = `d = ${d}, m = ${m}, coherence ${c.toFixed(2)}, ε = ${epsilon.toFixed(2)} √d. Theorem 1's network: ` +
-        `f = 0 at ${zero.toFixed(2)} √d, the wrong sign at ${strict.toFixed(2)} √d (${within} within ε).`
+        `f = 0 at ${zero.toFixed(2)} √d, the wrong sign at ${strict.toFixed(2)} √d (${within} within ε${proved}).`
     return {field, wide, tall, zero, strict, neighbour: neighbour / root, c, text}
 }
 
