@@ -197,10 +197,19 @@ SECTIONS |= bench_initialization.sections(target) | bench_training.sections(targ
 SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target)
 
 
+def store(name, text):
+    """Put a table where it stands in the tests' README, between comments with its name, whole or not at all."""
+    readme, (start, end) = ROOT / "tests" / "README.md", (f"<!-- {name} -->", f"<!-- end of {name} -->")
+    old = readme.read_text(encoding="utf-8")
+    temporary = readme.with_name(".README.md")
+    temporary.write_text(f"{old[: old.index(start)]}{start}\n{text}\n{old[old.index(end) :]}", encoding="utf-8")
+    os.replace(temporary, readme)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of {', '.join(SECTIONS)}")
-    parser.add_argument("--store", action="store_true", help="write the tables of attacks and export into tests/ as well")
+    parser.add_argument("--store", action="store_true", help="write tables into tests/README.md as well")
     arguments = parser.parse_args()
     sections = arguments.sections or list(SECTIONS)
     if unknown := set(sections) - set(SECTIONS):
@@ -218,9 +227,11 @@ def main():
     os.replace(temporary, RESULT)
     if arguments.store:
         if {"attacks", "strongest"} & set(sections):
-            bench_attacks.store(results, ROOT / "tests" / "README.md")
+            store("attacks", bench_attacks.stored(results, ROOT / "tests" / "attacks.png"))
         if "export" in sections:
-            bench_export.store(results, ROOT / "tests" / "README.md")
+            store("computing", bench_export.computing_table(results["export"]["measured"]["computing"]))
+        if "explorers" in sections:
+            store("explorers", bench_sliders.table(results["explorers"]["measured"]))
     return 0 if all(one["met"] for name in sections for one in results[name]["targets"]) else 1
 
 

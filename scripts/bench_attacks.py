@@ -326,17 +326,13 @@ def shown_strongest(rows):
     return table(names, [[row.get(name, "") for name in names] for row in rows])
 
 
-def store(results, readme):
-    """Write the tables and the figure of bench.json's results into the tests' README and beside it, whole or not at all."""
-    tables = shown(results["attacks"]["measured"]) + "\n\n" + shown_strongest(results["strongest"]["measured"])
-    text = readme.read_text(encoding="utf-8")
-    before, after = text[: text.index("<!-- attacks -->")], text[text.index("<!-- end -->") :]
-    picture, page = readme.with_name(".attacks.png"), readme.with_name(".README.md")
+def stored(results, place):
+    """Write the figure of bench.json's results, whole or not at all; return it and the tables as Markdown."""
+    picture = place.with_name(f".{place.name}")
     figure(results["attacks"]["measured"]).savefig(picture)
-    seen = "![Cost of each attack as a multiple of the floor, ours and its peers': the numbers of the table below](attacks.png)"
-    page.write_text(f"{before}<!-- attacks -->\n{seen}\n\n{tables}\n{after}", encoding="utf-8")
-    os.replace(picture, readme.with_name("attacks.png"))
-    os.replace(page, readme)
+    os.replace(picture, place)
+    seen = f"![Cost of each attack as a multiple of the floor, ours and its peers': the numbers of the table below]({place.name})"
+    return "\n\n".join([seen, shown(results["attacks"]["measured"]), shown_strongest(results["strongest"]["measured"])])
 
 
 @plots.styled

@@ -4,7 +4,6 @@ A move is timed from the slider's event until the picture is drawn: of frames in
 Firefox as well, at rest (MOVED), where it is known which moves keep the page's own thread for more than 50 ms.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -144,15 +143,6 @@ def computing_table(computing):
             times = f"{row['median']:.0f} | {row['95 %']:.0f}"
             lines.append(f"| {explorer} | {row['file']} | {row['MB']:.1f} | {browser} | {times} | {tasks} |")
     return "\n".join(lines)
-
-
-def store(results, readme):
-    """Write the table of explorers that compute into the tests' README, whole or not at all."""
-    text, mark = readme.read_text(encoding="utf-8"), "<!-- computing -->"
-    before, after = text[: text.index(mark)], text[text.index("<!-- end of computing -->") :]
-    page = readme.with_name(".README.md")
-    page.write_text(f"{before}{mark}\n{computing_table(results['export']['measured']['computing'])}\n{after}", encoding="utf-8")
-    os.replace(page, readme)
 
 
 def _latency(browser, file, moves):

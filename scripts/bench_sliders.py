@@ -93,6 +93,16 @@ def explorers(target, presses=40):
     return rows, targets
 
 
+def table(rows):
+    """Return what was measured as a table of Markdown."""
+    names = ("median", "95 %", "swap", "swap 95 %", "alone", "CPU")
+    lines = [f"| explorer | {' | '.join(names)} | median / swap |", "| --- |" + " --: |" * 7]
+    for name, row in rows.items():
+        values = " | ".join(f"{row[column]:.0f}" for column in names)
+        lines.append(f"| {name} | {values} | {row['median'] / row['swap']:.1f} |")
+    return "\n".join(lines)
+
+
 def _measured(lab, source, names, presses, file):
     """Return what presses cost in a notebook: for each explorer medians and 95 %, its swap's, the kernel's CPU; milliseconds."""
     nbformat.write(source, file)
