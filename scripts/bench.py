@@ -4,6 +4,7 @@
 
 sliders     key press to new picture, in JupyterLab in headless Chromium, beside the naive way and an empty swap
 explorers   the same for every explorer in its own notebook, after Run All, and the kernel's CPU a move (bench_sliders.py)
+alone       the same, and beside it in a notebook that holds nothing else
 memory      what a kernel holds after thousands of moves
 attacks     every attack beside its peers and the floor (bench_attacks.py; the peers are an extra: pip install -e '.[peers]')
 strongest   the strongest attack beside AutoAttack, on every network in data/

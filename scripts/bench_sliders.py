@@ -18,6 +18,7 @@ import execute
 from lab import Lab, notebook, run_all
 
 SHOWS = "_explorer"  # how the name of an explorer ends, in the last line of the cell that shows it
+COLUMNS = "median", "95 %", "swap", "swap 95 %", "CPU"
 EMPTY = """
 import ipywidgets as widgets
 from lecture_utils import plots
@@ -73,21 +74,22 @@ def alone(path, name):
     return notebook(f"def display(*_): pass\n{shown}", name, EMPTY.format(name))
 
 
-def explorers(target, presses=40):
-    """Press the arrow keys of every explorer's first slider and of the swap beside it; the same in a notebook of its own."""
-    rows, targets = {}, []
-    print(f"{'key press to picture, ms':28}{'median':>8}{'95 %':>8}{'swap':>8}{'95 %':>8}{'alone':>8}{'CPU':>8}")
+def explorers(target, presses=20, own=False):
+    """Press the arrow keys of every explorer's first slider and of the swap beside it; own: also in a notebook of its own."""
+    rows, targets, columns = {}, [], [*COLUMNS, *["alone"] * own]
+    print(f"{'key press to picture, ms':28}" + "".join(f"{name:>10}" for name in columns))
     with tempfile.TemporaryDirectory() as folder, Lab(folder, settings={}) as lab:
         for path in sorted(execute.NOTEBOOKS.glob("*.ipynb")):
             source, names = with_swaps(path)
             for name, row in _measured(lab, source, names, presses, Path(folder, path.name)).items():
-                row["alone"] = _measured(lab, alone(path, name), [name], presses, Path(folder, "alone.ipynb"))[name]["median"]
+                if own:
+                    there = _measured(lab, alone(path, name), [name], presses, Path(folder, "alone.ipynb"))
+                    row["alone"] = there[name]["median"]
+                    targets.append(target(f"{name}, here / in a notebook of its own", row["median"] / row["alone"], 1.3))
                 rows[name := f"{path.stem[:1]} {name.removesuffix(SHOWS)}"] = row
-                columns = ("median", "95 %", "swap", "swap 95 %", "alone", "CPU")
-                print(f"{name:28}" + "".join(f"{row[key]:8.0f}" for key in columns), flush=True)
+                print(f"{name:28}" + "".join(f"{row[column]:10.0f}" for column in columns), flush=True)
                 targets += [
                     target(f"{name}, picture / empty swap", row["median"] / row["swap"], 2.5),
-                    target(f"{name}, here / in a notebook of its own", row["median"] / row["alone"], 1.3),
                     target(f"{name}, ms of the kernel's CPU a move", row["CPU"], 60),
                 ]
     return rows, targets
@@ -95,10 +97,9 @@ def explorers(target, presses=40):
 
 def table(rows):
     """Return what was measured as a table of Markdown."""
-    names = ("median", "95 %", "swap", "swap 95 %", "alone", "CPU")
-    lines = [f"| explorer | {' | '.join(names)} | median / swap |", "| --- |" + " --: |" * 7]
+    lines = [f"| explorer | {' | '.join(COLUMNS)} | median / swap |", "| --- |" + " --: |" * (len(COLUMNS) + 1)]
     for name, row in rows.items():
-        values = " | ".join(f"{row[column]:.0f}" for column in names)
+        values = " | ".join(f"{row[column]:.0f}" for column in COLUMNS)
         lines.append(f"| {name} | {values} | {row['median'] / row['swap']:.1f} |")
     return "\n".join(lines)
 
@@ -144,4 +145,4 @@ def _pressed(page, ours, empty, kernel, presses, burst=5):
 
 def sections(target):
     """Return the sections for bench.py, given its ``target(claim, value, limit)``."""
-    return {"explorers": lambda: explorers(target)}
+    return {"explorers": lambda: explorers(target), "alone": lambda: explorers(target, own=True)}
