@@ -81,12 +81,13 @@ def explorers(target, presses=20, own=False):
     with tempfile.TemporaryDirectory() as folder, Lab(folder, settings={}) as lab:
         for path in sorted(execute.NOTEBOOKS.glob("*.ipynb")):
             source, names = with_swaps(path)
-            for name, row in _measured(lab, source, names, presses, Path(folder, path.name)).items():
+            for shown, row in _measured(lab, source, names, presses, Path(folder, path.name)).items():
+                name = f"{path.stem[:1]} {shown.removesuffix(SHOWS)}"
                 if own:
-                    there = _measured(lab, alone(path, name), [name], presses, Path(folder, "alone.ipynb"))
-                    row["alone"] = there[name]["median"]
+                    there = _measured(lab, alone(path, shown), [shown], presses, Path(folder, "alone.ipynb"))
+                    row["alone"] = there[shown]["median"]
                     targets.append(target(f"{name}, here / in a notebook of its own", row["median"] / row["alone"], 1.3))
-                rows[name := f"{path.stem[:1]} {name.removesuffix(SHOWS)}"] = row
+                rows[name] = row
                 print(f"{name:28}" + "".join(f"{row[column]:10.0f}" for column in columns), flush=True)
                 targets += [
                     target(f"{name}, picture / empty swap", row["median"] / row["swap"], 2.5),

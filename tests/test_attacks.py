@@ -58,6 +58,17 @@ def binary(w, b=0.0):
     return linear(torch.stack([torch.zeros_like(w), w]), torch.tensor([0.0, b], dtype=w.dtype))
 
 
+def counting(model):
+    """Return the model, and a list into which it writes how many samples each call holds."""
+    asked = []
+
+    def counted(x):
+        asked.append(len(x))
+        return model(x)
+
+    return counted, asked
+
+
 def images(n, c=1, size=4, seed=0, dtype=torch.float32):
     """Return images that hold pixels at both ends of the box, and beside them."""
     x = torch.rand(n, c, size, size, generator=seeded(seed), dtype=dtype)
@@ -717,12 +728,7 @@ def test_one_pixel_reaches_the_exhaustive_optimum_of_a_small_network():
 
 def test_one_pixel_asks_no_more_once_the_candidates_have_gathered(digits):
     model, x, y = digits
-    asked = []
-
-    def counted(x):
-        asked.append(len(x))
-        return model(x)
-
+    counted, asked = counting(model)
     delta = attacks.one_pixel(counted, x[1:2], y[1:2])  # an image that one pixel does not turn
     evolution = attacks.one_pixel_candidates(model, x[1:2], y[1:2])
     best = max(scores.max().item() for _, (_, scores, _) in zip(range(40), evolution, strict=False))
@@ -808,12 +814,7 @@ def test_the_squares_of_square_shrink_as_its_queries_go_on():
 
 def test_square_asks_no_more_than_its_queries_and_nothing_once_fooled(digits):
     model, x, y = digits
-    asked = []
-
-    def counted(x):
-        asked.append(len(x))
-        return model(x)
-
+    counted, asked = counting(model)
     attacks.square(counted, x, y, 0.1, queries=20)
     assert len(asked) <= 20 and asked == sorted(asked, reverse=True)
     asked.clear()
@@ -847,12 +848,7 @@ def test_the_size_of_the_logits_changes_nothing_for_the_strongest_attack(digits,
 @pytest.mark.parametrize("attack", ["pgd", "strongest", "lbfgs"])
 def test_a_batch_that_takes_several_passes_gives_what_one_pass_gives(digits, monkeypatch, attack):
     model, x, y = digits
-    sizes = []
-
-    def counted(x):
-        sizes.append(len(x))
-        return model(x)
-
+    counted, sizes = counting(model)
     whole = ATTACKS[attack](model, x[:50], y[:50])
     monkeypatch.setattr(attacks, "PASS", 16)
     parts = ATTACKS[attack](counted, x[:50], y[:50])
