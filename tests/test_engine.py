@@ -239,6 +239,24 @@ def test_an_answer_that_breaks_its_process_is_an_error(answer):
     assert check(right).passed
 
 
+def ends_the_process_that_starts_others(logits, y):
+    os.kill(os.getppid(), signal.SIGKILL)
+    return right(logits, y)
+
+
+@needs_linux
+def test_the_next_answer_has_a_process_soon_or_after_all_of_them_have_ended():
+    assert check(right).passed
+    old, parent = process(), process().parent()
+    used = sum(parent.cpu_times()[:2])
+    assert check(leaves).status == "error" and check(right).passed
+    assert process() != old and process().parent() == parent
+    assert sum(parent.cpu_times()[:2]) - used < 0.5, "seconds of computing to start a process: torch is imported once"
+    check(ends_the_process_that_starts_others)
+    parent.wait(10)
+    assert check(right).passed and process().parent() != parent
+
+
 @needs_linux
 @pytest.mark.parametrize("answer", [takes_all, lists_all])
 def test_memory_is_limited(answer):

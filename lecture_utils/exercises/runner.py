@@ -5,6 +5,7 @@ Both come as a function (arguments, times) -> Reply, and never raise what the an
 
 import contextlib
 import ctypes
+import functools
 import os
 import pickle
 import re
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from multiprocessing import Pipe, reduction
 
 import psutil
 import torch
@@ -34,29 +36,79 @@ class _Gone(Exception):
     """The process ended."""
 
 
+def _started(target, *arguments):
+    """Return a new process that calls a function with one end of a pipe and these arguments, and the other end."""
+    from loky.backend import get_context
+
+    context = get_context("loky")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+class Forked:
+    """A process as multiprocessing has them, forked from a parent that has imported torch, which takes two seconds."""
+
+    parent = None  # that one, and a pipe to it
+
+    def __init__(self, theirs, trace):
+        self.exitcode = None
+        for _ in range(2):
+            Forked.parent = Forked.parent or _started(worker.fork)
+            try:
+                _, self.line = Forked.parent
+                self.line.send(trace)
+                reduction.send_handle(self.line, theirs.fileno(), None)
+                break
+            except OSError:  # it has ended
+                Forked.parent = None
+
+    @functools.cached_property
+    def pid(self):
+        while self.line.poll(WARM_UP):
+            if isinstance(told := self.line.recv(), int):  # else of one before, whose end was not awaited
+                return told
+        raise EOFError
+
+    def join(self, seconds):
+        number = None
+        try:
+            if self.exitcode is None:
+                self.line.send((self.pid, seconds))
+                while number != self.pid:
+                    number, self.exitcode = self.line.recv()
+        except (EOFError, OSError):
+            self.exitcode = -signal.SIGTERM  # with its parent
+
+    def is_alive(self):
+        self.join(0)
+        return self.exitcode is None
+
+
 class Process:
     """A process that answers run in. Starting it takes a moment, in which the kernel goes on."""
 
     def __init__(self):
-        from loky.backend import get_context
-
-        context = get_context("loky")
-        self.connection, theirs = context.Pipe()
         handle, self.trace = tempfile.mkstemp(prefix="exercise-")
         os.close(handle)
-        self.process = context.Process(target=worker.serve, args=(theirs, self.trace), daemon=True)
-        self.process.start()
-        theirs.close()
+        if sys.platform == "linux":
+            self.connection, theirs = Pipe()
+            self.process = Forked(theirs, self.trace)
+            theirs.close()
+        else:  # there is no fork, or it is not safe
+            self.process, self.connection = _started(worker.serve, self.trace)
         self.ready = False
 
     def ask(self, what, payload, limit):
         """Return the Reply. limit: seconds of computing, WALL times as many on the clock; then the process ends."""
-        if not self.ready:
-            self._wait(WARM_UP, WARM_UP)
-            self.ready = True
         try:
+            if not self.ready:
+                self._wait(WARM_UP, WARM_UP)
+                self.ready = True
             self.connection.send_bytes(worker.dumps((what, payload)))
-        except OSError as error:
+        except (EOFError, OSError) as error:
             raise _Gone from error
         return self._wait(limit, WALL * limit)
 
@@ -99,8 +151,8 @@ class Process:
 
     def end(self):
         """End the process and whatever it has started."""
-        number = self.process.pid
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(EOFError, OSError):
+            number = self.process.pid
             if not hasattr(os, "killpg"):
                 self.process.terminate()
             elif os.getpgid(number) == number:
@@ -248,7 +300,7 @@ class Here:
             if plt:
                 plt.show = pages
             state.restore()
-        return box[0] if box else Reply(failure=Failure("OutOfTime", f"{limit:g}", frames))
+        return Reply(failure=Failure("OutOfTime", f"{limit:g}", frames)) if limit else box[0]  # it may catch what stops it
 
     def close(self):
         pass

@@ -23,6 +23,8 @@ import traceback
 import types
 import warnings
 from dataclasses import dataclass, field
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
 
 import cloudpickle
 import numpy as np
@@ -333,6 +335,38 @@ def folder():
 # ---- the process -------------------------------------------------------------------------------------
 
 
+def fork(kernel):
+    """Fork processes for a kernel until it is gone.
+
+    It sends a file for ``serve`` and a pipe, and gets a process's number; or a number and seconds, within which that process
+    may end, and gets the number and its exit code, None while it runs.
+    """
+    _leave_the_kernels_group()
+    while True:
+        try:
+            asked = kernel.recv()
+            if isinstance(asked, str):
+                pipe = reduction.recv_handle(kernel)
+        except (EOFError, OSError):
+            os._exit(0)
+        if isinstance(asked, str):
+            number = os.fork()
+            if number == 0:
+                try:
+                    kernel.close()
+                    serve(Connection(pipe), asked)
+                finally:
+                    os._exit(1)
+            os.close(pipe)
+            kernel.send(number)
+        else:
+            number, seconds = asked
+            end = time.monotonic() + seconds
+            while not (ended := os.waitpid(number, os.WNOHANG))[0] and time.monotonic() < end:
+                time.sleep(0.01)
+            kernel.send((number, os.waitstatus_to_exitcode(ended[1]) if ended[0] else None))
+
+
 def serve(connection, trace):
     """Answer to a kernel until it is gone. trace: a file for the place where the process stands, asked for by a signal."""
     _settle_in(trace)
@@ -412,10 +446,14 @@ def apply(argument, left):
         vars(argument).update({name: value for name, value in left if not isinstance(value, Other)})
 
 
-def _settle_in(trace):
+def _leave_the_kernels_group():
     if hasattr(os, "setsid"):
         os.setsid()  # an interrupt is for the kernel, which ends this process itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _settle_in(trace):
+    _leave_the_kernels_group()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
