@@ -41,7 +41,7 @@ SAMPLES = 16_000
 PROBES = (
     (10, 6, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(1)),
     (6, 5, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(2)),
-    (400, 100_000, TANH_DERIVATIVE, 40, torch.Generator().manual_seed(3)),  # its weights would take 13 GB
+    (400, 10_000, TANH_DERIVATIVE, 100, torch.Generator().manual_seed(3)),  # its weights would take 3 GB
 )
 
 
@@ -62,7 +62,7 @@ def draw_samples(answer, k, d, derivative, n, generator):
     H = (c * rest).sum(1) * math.sqrt(k) / size
     exact = float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3)
     if d > 1000:  # a question of cost: that it is done at all, and with the right mean
-        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 1000), 1.0, 1.0, 1.0, 1.0
+        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0
     across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
     beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d
     noise = rest - c * ((c * rest).sum(1) / size)[:, None]
@@ -81,7 +81,7 @@ def draw_samples(answer, k, d, derivative, n, generator):
 
 
 def random_sampler(generator):
-    k, d = torch.randint(5, 9, (2,), generator=generator).tolist()
+    k, d = (5 + 3 * torch.randint(2, (2,), generator=generator)).tolist()
     return k, d, TANH_DERIVATIVE, SAMPLES, seeded(generator)
 
 

@@ -27,11 +27,11 @@ def sample_net(k, d, sigma, generator):
 
 
 PROBES = (
-    (16, 32, torch.relu, torch.Generator().manual_seed(1)),
-    (20, 64, torch.tanh, torch.Generator().manual_seed(2)),
+    (32, 48, torch.relu, torch.Generator().manual_seed(1)),
+    (40, 64, torch.tanh, torch.Generator().manual_seed(2)),
 )
 
-NETWORKS = 200
+NETWORKS = 100
 ELSEWHERE = torch.Generator().manual_seed(0)  # never the one that is passed in
 
 
@@ -56,7 +56,7 @@ def draw_networks(answer, k, d, sigma, generator):
         settle((a.abs() == 1).double().mean(), 1, 0.5),
         settle(a.mean(), 0, 0.25),
         settle((a**4).mean() / a.square().mean().square(), 1, 1),
-        settle(a.mean(0).square().mean(), 0, 0.5),  # each neuron's mean over the networks: 1/200
+        settle(a.mean(0).square().mean(), 0, 0.5),  # each neuron's mean over the networks: 1/100
         settle(a.mean(1).square().mean(), 0, 0.5),  # each network's mean over its neurons: 1/k
         settle((u / size).mean(1).square().mean(), 0, 1),
         settle((a * u / size).mean(), 0, 0.25),  # chance: 0.018
@@ -66,7 +66,7 @@ def draw_networks(answer, k, d, sigma, generator):
 
 
 def random_sizes(generator):
-    k, d = torch.randint(16, 33, (2,), generator=generator).tolist()
+    k, d = torch.randint(32, 49, (2,), generator=generator).tolist()
     return k, d, torch.relu, seeded(generator)
 
 
