@@ -54,11 +54,11 @@ def exported(explorer, most=MOST):
 
     default, numbers, found = drawn(starts)[0], {}, {}
     for row in itertools.product(*[range(len(indices)) if i != long else [starts[i]] for i, indices in enumerate(kept)]):
-        anchor = drawn(row)[0]
+        anchor, said = drawn(row)
         below = numbered(anchor, default)
         for i in range(len(kept[long])):
             position = (*row[:long], i, *row[long + 1 :])
-            pixels, alt = drawn(position)
+            pixels, alt = (anchor, said) if position == row else drawn(position)
             if np.count_nonzero(pixels != anchor) < np.count_nonzero(pixels != default):
                 layers = [below, numbered(pixels, anchor)]
             else:
