@@ -13,6 +13,7 @@ import html
 import math
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import ipywidgets as widgets
 
@@ -20,22 +21,9 @@ from .plots import image_tag, picture
 
 LABELS = {"epsilon": "ε", "eta": "η"}
 WHEN_SHOWN = []  # functions, called with every explorer that is shown
-NAMED = """
-for (const one of this.closest('.lecture-explorer').querySelectorAll('.widget-slider')) {
-    const handle = one.querySelector('.noUi-handle'), value = one.querySelector('.widget-readout')
-    if (!handle || handle.ariaLabel) continue
-    const tell = () => handle.ariaValueText = value.textContent
-    handle.ariaLabel = one.querySelector('.widget-label').textContent
-    new MutationObserver(tell).observe(value, {childList: true, characterData: true, subtree: true})
-    tell()
-}
-"""  # runs when the picture appears: ipywidgets gives its handles no name, and tells a value's index instead of the value
-STYLE = """<style>
-.lecture-explorer {{ contain: layout style; }}
-.lecture-explorer img {{ height: auto; }}
-.lecture-explorer .widget-label, .lecture-explorer .widget-readout {{ font-size: 19px; height: auto; line-height: 1.5; }}
-.lecture-explorer .wide-{0} .widget-readout {{ min-width: {0}ch; max-width: none; }}
-</style>"""  # a new picture lays out no more than its explorer. The text of the figures is 14 pt: at 100 dots an inch 19 pixels
+HERE = Path(__file__)
+NAMED, LOOK = (HERE.with_suffix(kind).read_text(encoding="utf-8") for kind in (".js", ".css"))
+WIDE = ".lecture-explorer .wide-{0} .widget-readout {{ min-width: {0}ch; max-width: none; }}"  # as the longest value
 
 
 @dataclass(frozen=True)
@@ -112,7 +100,7 @@ class Explorer:
             one.layout.width, one.layout.max_width = "100%", f"{width}px"
             one.style.description_width = f"{2 + max(len(other.description) for other in self.sliders.values())}ch"
             one.add_class(f"wide-{longest}")
-        style = widgets.HTML(STYLE.format(longest), layout=widgets.Layout(display="none"))
+        style = widgets.HTML(f"<style>{LOOK}{WIDE.format(longest)}</style>", layout=widgets.Layout(display="none"))
         shown = [one.widget for one in self.inputs.values()]
         figure = widgets.VBox([*self.sliders.values(), self._picture, style], layout={"flex": "1 1 30em", "min_width": "0"})
         return widgets.Box([*shown, figure], layout={"flex_flow": "row wrap"}).add_class("lecture-explorer")

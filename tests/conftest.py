@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,11 @@ def pytest_unconfigure(config):
         config.executions_folder.cleanup()  # which ends the process that executes
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)  # before any is left out
+def pytest_collection_modifyitems(config, items):
+    config.cases = {}  # how many cases each test has, by file and function
+    for item in items:
+        config.cases.setdefault(item.path.name, Counter())[item.originalname] += 1
     waiting = {item.path for item in items if EXECUTIONS.intersection(item.fixturenames)}
     for item in items:
         if SLOW.intersection(item.fixturenames):
