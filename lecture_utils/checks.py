@@ -18,8 +18,10 @@ def check_choice(name, value, choices):
 
 
 def check_count(name, value, least=1):
+    """Return a count as Python's integer, which some of torch's functions insist on."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    return int(value)
 
 
 def described(value):

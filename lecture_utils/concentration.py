@@ -49,7 +49,7 @@ ACTIVATIONS = {
 def _quadrature(reach=36, panels=8):
     """Return nodes and weights for the normal law: Gauss-Legendre on panels of width 1 / panels; a kink at 0 is an end of two."""
     node, weight = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(8))
-    left = torch.arange(-reach * panels, reach * panels, dtype=torch.float64)
+    left = torch.arange(-reach * panels, reach * panels, dtype=torch.float64, device="cpu")
     nodes = ((left[:, None] + (node + 1) / 2) / panels).flatten()
     return nodes, weight.repeat(len(left)) / (2 * panels) * _density(nodes)
 
@@ -93,7 +93,7 @@ def assumption_constants(derivative, highest=128):
     Raises ValueError where the c that is needed keeps growing with q: then no constants serve all q, as for x^3 and exp.
     """
     nodes, weights = _quadrature()
-    q = torch.arange(2, highest + 1, dtype=torch.float64)
+    q = torch.arange(2, highest + 1, dtype=torch.float64, device=nodes.device)
     logs = 2 * torch.outer(q, _values(derivative, nodes, "derivative").abs().log()) + weights.log()
     moments = logs.logsumexp(1)
     if moments[0] == -torch.inf:
@@ -125,21 +125,21 @@ def clt_error(sigma, k, x):
     silent = (weights @ (values == 0).to(weights)).item()
     step, frequencies, transform = 0.2, [], []
     for start in range(0, 100_000, 64):
-        t = step * (torch.arange(start, start + 64, dtype=torch.float64) + 0.5)
+        t = step * (torch.arange(start, start + 64, dtype=torch.float64, device=nodes.device) + 0.5)
         frequencies.append(t)
         transform.append((torch.cos(torch.outer(t / scale, values)) @ weights) ** k - silent**k)
         rest = transform[-1].abs().max().item()
         if rest < 1e-9 or t[-1] > 200 * scale:  # beyond, the cosines turn faster than the nodes follow
             break
     require(rest < 2e-3, f"k must be larger for this activation, got {k}: its characteristic function is still {rest:.1g}")
-    t, x = torch.cat(frequencies), torch.as_tensor(x, dtype=torch.float64)
+    t, x = torch.cat(frequencies), torch.as_tensor(x, dtype=torch.float64, device=nodes.device)
     inverse = torch.sin(torch.outer(x, t)) @ (torch.cat(transform) / t) * step / math.pi
     return inverse + silent**k * ((x >= 0).double() - 0.5) + 0.5 - torch.special.ndtr(x)
 
 
 def clt_distance(sigma, k):
     """Return sup_x |P(f <= x sqrt(v0)) - Phi(x)|, the distance of a network of width k from the normal law, as a float."""
-    return clt_error(sigma, k, torch.linspace(0, 6, 1201, dtype=torch.float64)).abs().max().item()
+    return clt_error(sigma, k, torch.linspace(0, 6, 1201, dtype=torch.float64, device="cpu")).abs().max().item()
 
 
 def clt_prediction(sigma, k):

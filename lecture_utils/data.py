@@ -266,6 +266,7 @@ def _image(pixels):
 
 def centre(x, size):
     """Return the central square of images x (n, c, h, w), resized to (n, c, size, size)."""
+    size = check_count("size", size)
     side = min(x.shape[2:])
     top, left = (x.shape[2] - side) // 2, (x.shape[3] - side) // 2
     square = x[:, :, top : top + side, left : left + side]

@@ -19,11 +19,11 @@ FLOAT = torch.float64
 
 
 def _normal(*shape, generator):
-    return torch.randn(*shape, generator=generator, dtype=FLOAT)
+    return torch.randn(*shape, generator=generator, dtype=FLOAT, device=generator.device)
 
 
 def _signs(*shape, generator):
-    return torch.randint(2, shape, generator=generator).to(FLOAT).mul_(2).sub_(1)
+    return torch.randint(2, shape, generator=generator, device=generator.device).to(FLOAT).mul_(2).sub_(1)
 
 
 def _check_sizes(k, d, n, derivative):
@@ -132,8 +132,8 @@ def _step(size, drop, lost, bend):
 def naive_sampler(k, d, derivative, n, generator):
     """Return (a, u, t, g2) of n networks whose weights are drawn and kept: k d numbers a network. See the module's text."""
     _check_sizes(k, d, n, derivative)
-    x, parts = torch.ones(d, dtype=FLOAT), []
-    for m in torch.ones(n).split(max(1, 4_000_000 // (k * d))):
+    x, parts = torch.ones(d, dtype=FLOAT, device=generator.device), []
+    for m in torch.ones(n, device="cpu").split(max(1, 4_000_000 // int(k * d))):
         W = _normal(len(m), k, d, generator=generator).div_(math.sqrt(d))
         a, u = _signs(len(m), k, generator=generator), W @ x
         g = ((a * derivative(u))[:, None] @ W)[:, 0] / math.sqrt(k)
@@ -164,7 +164,7 @@ def conditional_sampler(k, d, derivative, n, generator):
 
 def _chi_square(freedom, n, generator):
     """Return n chi-square variables, by inverting their distribution function: torch's own take no generator."""
-    uniform = torch.rand(n, generator=generator, dtype=FLOAT)
+    uniform = torch.rand(n, generator=generator, dtype=FLOAT, device=generator.device)
     if freedom == 0:
-        return torch.zeros(n, dtype=FLOAT)
-    return torch.from_numpy(2 * special.gammaincinv(freedom / 2, uniform.numpy()))
+        return torch.zeros_like(uniform)
+    return torch.from_numpy(2 * special.gammaincinv(freedom / 2, uniform.cpu().numpy())).to(uniform.device)

@@ -101,9 +101,10 @@ def sample_tsipras(p, mu, d, n, generator):
 
     x_1 = y with probability p, else -y; x_2, ..., x_{d+1} ~ N(mu y, 1); y is -1 or +1, a coin toss. float64.
     """
-    y = 2.0 * torch.randint(2, (n,), generator=generator, dtype=torch.float64) - 1
-    kept = torch.rand(n, 1, generator=generator, dtype=torch.float64) < p
-    weak = mu * y[:, None] + torch.randn(n, d, generator=generator, dtype=torch.float64)
+    options = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    y = 2.0 * torch.randint(2, (n,), **options) - 1
+    kept = torch.rand(n, 1, **options) < p
+    weak = mu * y[:, None] + torch.randn(n, d, **options)
     return torch.cat([torch.where(kept, y[:, None], -y[:, None]), weak], 1), y
 
 

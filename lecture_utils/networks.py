@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from . import data, efficientnet, import_torchvision
+from .checks import checked_logits
 
 BUILDING = threading.Lock()
 
@@ -145,7 +146,7 @@ def load(name):
 def verdicts(model, x):
     """Return what the model says of each image of x (n, c, h, w): its class and its confidence, as "8 (97 %)"."""
     with torch.no_grad():
-        confidence, label = model(x.clone()).softmax(1).max(1)  # a model may work in place
+        confidence, label = checked_logits(model, x.clone(), 0).softmax(1).max(1)  # a model may work in place
     return [f"{model.categories[k]} ({100 * p:.0f} %)" for k, p in zip(label.tolist(), confidence.tolist(), strict=True)]
 
 
@@ -153,8 +154,16 @@ def has_weights(name):
     """Return whether ``pretrained(name)`` finds its weights on this machine, without a network."""
     if name == "efficientnet_lite0":
         return efficientnet.weights_file() is not None
-    file = import_torchvision().models.get_model_weights(name).DEFAULT.url.rsplit("/", 1)[-1]
+    file = _described(name).url.rsplit("/", 1)[-1]
     return any((place / file).exists() for place in _checkpoints())
+
+
+def _described(name):
+    """Return what torchvision knows of a classifier's weights. Raises ValueError for an unknown name."""
+    models = import_torchvision().models
+    if name not in models.list_models(module=models):
+        raise ValueError(f'name must be a classification model of torchvision such as "alexnet", got {name!r}')
+    return models.get_model_weights(name).DEFAULT
 
 
 def _checkpoints():
@@ -178,9 +187,7 @@ def pretrained(name):
             model = nn.Sequential(Normalize([127 / 255] * 3, [128 / 255] * 3), efficientnet.efficientnet_lite0()).float().eval()
         model.categories = models.AlexNet_Weights.DEFAULT.meta["categories"]  # ImageNet's, as every network's there
         return model
-    if name not in models.list_models(module=models):
-        raise ValueError(f'name must be a classification model of torchvision such as "alexnet", got {name!r}')
-    weights = models.get_model_weights(name).DEFAULT
+    weights = _described(name)
     file = weights.url.rsplit("/", 1)[-1]
     sha256 = torch.hub.HASH_REGEX.search(file)[1]
     own, default = _checkpoints()

@@ -103,7 +103,7 @@ def strict_radii(X, y, c):
     d, found = X.shape[1], []
     for row, own in zip(X @ X.T / d, y, strict=True):
         found.append(min((strict_flip_radius(r, c) for r in row[y != own].tolist()), default=math.inf))
-    return math.sqrt(d) * torch.tensor(found, dtype=torch.float64)
+    return math.sqrt(d) * torch.tensor(found, dtype=torch.float64, device=X.device)
 
 
 def first_flip_along_ray(W, b, a, x, y, u):
@@ -147,10 +147,10 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     m, d = X.shape
     width = max(2 * m, 32) if width is None else width
     check_count("width", width)
-    generator = generator if generator is not None else torch.Generator().manual_seed(1)
-    W = 0.01 / math.sqrt(d) * torch.randn(width, d, generator=generator, dtype=X.dtype)
-    a = 0.01 * (2.0 * torch.randint(2, (width,), generator=generator) - 1).to(X.dtype)
-    b = torch.zeros(width, dtype=X.dtype)
+    generator = generator if generator is not None else torch.Generator("cpu").manual_seed(1)
+    W = 0.01 / math.sqrt(d) * torch.randn(width, d, generator=generator, dtype=X.dtype, device=generator.device).to(X.device)
+    a = 0.01 * (2.0 * torch.randint(2, (width,), generator=generator, device=generator.device) - 1).to(X)
+    b = torch.zeros_like(a)
     for _ in range(max_steps):
         z = X @ W.T + b
         hidden = torch.relu(z)
@@ -185,6 +185,6 @@ def kkt_networks_orthogonal(X, y):
     """
     require((found := coherence(X)) < 1e-9, f"X must be orthogonal, got coherence {found:g}")
     check_signs(y, len(X))
-    d, classes = X.shape[1], torch.tensor([1.0, -1.0], dtype=X.dtype)
+    d, classes = X.shape[1], torch.tensor([1.0, -1.0], dtype=X.dtype, device=X.device)
     sums = torch.stack([X[y == label].sum(0) for label in classes])
-    return tuple((W / d, torch.zeros(len(W), dtype=X.dtype), a) for W, a in ((sums, classes), (X, y.to(X.dtype))))
+    return tuple((W / d, torch.zeros_like(a), a) for W, a in ((sums, classes), (X, y.to(X.dtype))))

@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 def _perturbed_logits(model, x, y, attack, batch_size):
     """Return the logits (n, K) at x + attack(model, x, y), computed batch by batch in evaluation mode."""
     check_labels("y", y, x)
-    logits = []
-    for images, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
+    logits, size = [], check_count("batch_size", batch_size)
+    for images, labels in zip(x.split(size), y.split(size), strict=True):
         delta = attack(model, images, labels) if attack else 0.0
         with evaluation_mode(model, images), torch.no_grad():
             logits.append(checked_logits(model, images + delta, int(labels.max())))
@@ -59,7 +60,7 @@ def true_risk(model, sample, attack=None, *, n=10_000, generator=None, batch_siz
     over n fresh samples is off by about one standard error, which falls like 1 / sqrt(n).
     """
     check_count("n", n, least=2)
-    x, y = sample(n, generator if generator is not None else torch.Generator().manual_seed(0))
+    x, y = sample(n, generator if generator is not None else torch.Generator("cpu").manual_seed(0))
     losses = cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double()
     return losses.mean().item(), (losses.std() / math.sqrt(n)).item()
 
@@ -82,11 +83,17 @@ def fgsm_attack(epsilon, *, generator=None, **box):
 
 def _descend(model, optimizer, x, y):
     """Make one step of the optimizer on the mean loss at x, in the mode that the model is in, and return that loss."""
+    _check_gradients()
     optimizer.zero_grad()
     loss = cross_entropy(model(x), y).mean()
     loss.backward()
     optimizer.step()
     return loss.item()
+
+
+def _check_gradients():
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        raise ValueError("training needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
 
 
 def adv_train_step(model, optimizer, x, y, epsilon, eta, steps):
@@ -154,11 +161,14 @@ def fit(
     """
     check_labels("y", y, x)
     check_count("epochs", epochs)
-    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
-        raise ValueError("fit needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
+    batch_size = check_count("batch_size", batch_size)
+    for name, value, most in (("learning_rate", learning_rate, math.inf), ("warmup", warmup, 1), ("average", average, 1)):
+        if not (isinstance(value, Real) and value is not True and 0 <= value <= most and math.isfinite(value)):
+            raise ValueError(f"{name} must be a number from 0 to {most}, got {value!r}")
+    _check_gradients()
     if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
         raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")
-    generator = generator if generator is not None else torch.Generator().manual_seed(0)
+    generator = generator if generator is not None else torch.Generator("cpu").manual_seed(0)
     optimizer = optimizer(model.parameters(), lr=learning_rate)
     parts = {"model": model, "optimizer": optimizer}
     if average:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lecture_utils import attacks, training
+from lecture_utils import attacks, concentration, data, initialization, linear, robustness, training
 
 pytestmark = pytest.mark.slow  # every attack in every type, 280 tests
 HALF, BRAIN, SINGLE, DOUBLE = DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
@@ -229,6 +229,47 @@ def test_accuracy_and_training_do_not_depend_on_the_defaults():
                 training.fit(model, x, y, epochs=1, validation=(x, y), attack=None if step else attack, step=step, progress=False)
             found.append([training.risk(model, x, y, attack), *model.conv.weight.flatten().tolist()])
     assert found[0] == found[1]
+
+
+POINTS, SIDES = data.sphere(4, 9), torch.tensor([1.0, -1.0, 1.0, -1.0])
+MATHEMATICS = {
+    "sphere": lambda dice: data.sphere(3, 4),
+    "equicorrelated": lambda dice: data.equicorrelated(3, 5, 0.2),
+    "strict_radii": lambda dice: robustness.strict_radii(data.equicorrelated(3, 5, 0.2), SIDES[:3], 0.25),
+    "exact_radius": lambda dice: robustness.exact_radius_l2(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
+    "crown_radius": lambda dice: robustness.crown_radius(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
+    "trained_network": lambda dice: robustness.trained_network(POINTS, SIDES),
+    "kkt_networks": lambda dice: robustness.kkt_networks_orthogonal(data.equicorrelated(3, 5, 0.0), SIDES[:3]),
+    "random_network": lambda dice: initialization.random_network(3, 4, torch.tanh, dice),
+    "naive_sampler": lambda dice: initialization.naive_sampler(3, 4, torch.cos, 5, dice),
+    "conditional_sampler": lambda dice: initialization.conditional_sampler(3, 4, torch.cos, 5, dice),
+    "conditional_sampler, d = 1": lambda dice: initialization.conditional_sampler(3, 1, torch.cos, 5, dice),
+    "gaussian_moments": lambda dice: concentration.gaussian_moments(torch.tanh, torch.cos),
+    "assumption_constants": lambda dice: concentration.assumption_constants(torch.cos),
+    "clt_error": lambda dice: concentration.clt_error(torch.relu, 30, [0.0, 0.5]),
+    "clt_distance": lambda dice: concentration.clt_distance(torch.tanh, 30),
+    "sample_tsipras": lambda dice: linear.sample_tsipras(0.9, 0.1, 3, 4, dice),
+    "fit_robust_linear": lambda dice: linear.fit_robust_linear(POINTS, SIDES, 0.1),
+}
+
+
+def flat(value):
+    """Return the numbers in a result, in order."""
+    if isinstance(value, torch.Tensor):
+        return value.flatten().tolist()
+    return [number for part in value for number in flat(part)] if isinstance(value, tuple) else [value]
+
+
+@pytest.mark.parametrize("name", MATHEMATICS)
+@pytest.mark.parametrize("default", [{"device": "meta"}, {"dtype": HALF}, {"dtype": DOUBLE}], ids=str)
+def test_the_mathematics_of_sections_2_to_4_does_not_depend_on_the_defaults(name, default):
+    def found():
+        concentration._quadrature.cache_clear()  # made under one default, it would serve under all
+        return flat(MATHEMATICS[name](torch.Generator("cpu").manual_seed(0)))
+
+    plain = found()
+    with defaults(**default):
+        assert found() == plain
 
 
 def test_training_on_another_default_device_is_refused_at_the_start():

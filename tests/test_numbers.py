@@ -1,11 +1,14 @@
 """Numbers of every type, and training that says what is wrong before it starts."""
 
+import functools
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from lecture_utils import attacks, networks, training
+from lecture_utils import attacks, concentration, data, initialization, networks, robustness, training
 
 
 def seeded(seed):
@@ -47,6 +50,72 @@ def test_numpy_integers_are_integers_and_bools_are_not():
         attacks.pgd(linear(), *problem(), 0.1, steps=True)
 
 
+def images(n, generator):
+    return torch.rand(n, 1, 4, 4, generator=generator), torch.zeros(n, dtype=torch.int64)
+
+
+# What takes a count, called with a kind of integer: torch's split and interpolate insist on Python's
+COUNTS = {
+    "accuracy": lambda kind: training.accuracy(linear(), *problem(), batch_size=kind(4)),
+    "risk": lambda kind: training.risk(linear(), *problem(), batch_size=kind(4)),
+    "true_risk": lambda kind: training.true_risk(linear(), images, n=kind(9), batch_size=kind(4)),
+    "fit": lambda kind: training.fit(linear(), *problem(), epochs=kind(2), batch_size=kind(4), progress=False).loss,
+    "square": lambda kind: attacks.square(linear(), *problem(), 0.1, queries=kind(9)).tolist(),
+    "one_pixel": lambda kind: attacks.one_pixel(
+        linear(), *problem(1), pixels=kind(2), population=kind(8), generations=kind(3)
+    ).tolist(),
+    "centre": lambda kind: data.centre(problem()[0], kind(2)).tolist(),
+    "sphere": lambda kind: data.sphere(kind(3), kind(4)).tolist(),
+    "equicorrelated": lambda kind: data.equicorrelated(kind(3), kind(5), 0.2).tolist(),
+    "naive_sampler": lambda kind: [
+        part.tolist() for part in initialization.naive_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))
+    ],
+    "conditional_sampler": lambda kind: [
+        part.tolist() for part in initialization.conditional_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))
+    ],
+    "clt_distance": lambda kind: concentration.clt_distance(torch.relu, kind(10)),
+    "chi2_bound": lambda kind: concentration.chi2_bound(kind(10), 0.1, "exact"),
+    "certified_step": lambda kind: initialization.certified_step(kind(9000), kind(9000), 0.1, 0.46, 0.34, 0.77, 0.63),
+    "trained_network": lambda kind: [
+        part.tolist() for part in robustness.trained_network(data.sphere(2, 8), torch.tensor([1, -1]), width=kind(8))
+    ],
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_numpys_integers_count_as_pythons(name):
+    assert COUNTS[name](np.int64) == COUNTS[name](int)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "four", None])
+def test_a_batch_size_that_is_no_count_is_refused(value):
+    for call in (training.accuracy, training.risk, functools.partial(training.fit, epochs=1, progress=False)):
+        with pytest.raises(ValueError, match=f"batch_size must be an integer >= 1, got {value!r}"):
+            call(linear(), *problem(), batch_size=value)
+
+
+@pytest.mark.parametrize("option", ["learning_rate", "warmup", "average"])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "half", None, True])
+def test_options_of_training_that_are_no_share_or_size_are_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be a number from 0 to (1|inf), got {value!r}"):
+        training.fit(linear(), *problem(), epochs=1, progress=False, **{option: value})
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda f: (f, None), lambda f: {"logits": f}, lambda f: f / 0], ids=["tuple", "dict", "infinite"]
+)
+def test_verdicts_want_logits(wrong):
+    with pytest.raises((ValueError, FloatingPointError), match="the model (must return logits|returned NaN)"):
+        networks.verdicts(lambda x: wrong(linear()(x)), problem()[0])
+
+
+@pytest.mark.parametrize("name", ["alex", None, 3, []])
+def test_weights_of_no_network_are_told(name):
+    for call in (networks.has_weights, networks.pretrained):
+        with pytest.raises(ValueError, match="name must be a classification model of torchvision"):
+            call(name)
+
+
 def test_a_model_that_works_in_place_leaves_the_image_alone():
     model = nn.Sequential(nn.ReLU(inplace=True), linear())
     model.categories = "abc"
@@ -65,8 +134,14 @@ def test_a_last_batch_of_one_joins_the_one_before(n, size):
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_training_without_gradients_is_refused_at_the_start(mode):
-    with mode(), pytest.raises(ValueError, match="fit needs gradients"):
-        training.fit(linear(), *problem(), epochs=1, progress=False)
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with mode(), pytest.raises(ValueError, match="training needs gradients"):
+        training.fit(model, *problem(), epochs=1, progress=False)
+    with mode(), pytest.raises(ValueError, match="training needs gradients"):
+        training.adv_train_step(model, optimizer, *problem(), 0.1, 0.1, 2)
+    with mode(), pytest.raises(ValueError, match="training needs gradients"):
+        training.free_step(model, optimizer, *problem(), epsilon=0.1)
 
 
 def test_a_checkpoint_that_is_none_or_of_another_run_is_named(tmp_path):
