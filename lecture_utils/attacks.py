@@ -366,12 +366,13 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     for index, (image, label) in enumerate(zip(x.split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
         evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
-        best = (False, -math.inf)
+        best, near = (False, -math.inf), None
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
+            near = 1e-4 * min(1.0, (scores.max() - scores.min()).item()) if near is None else near  # logits may be of any size
             winner = int(scores.masked_fill(fools != fools.any(), -torch.inf).argmax())  # of those that fool, if one does
             if (key := (bool(fools[winner]), scores[winner].item())) > best:
                 best, result[index] = key, (_painted(image, _rounded(candidates[winner : winner + 1])) - image)[0]
-            if scores.max() > enough or (scores > scores.max() - 1e-4).double().mean() > 0.1:
+            if scores.max() > enough or (scores >= scores.max() - near).double().mean() > 0.1:
                 break
     return result
 

@@ -81,7 +81,8 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
     """
     signed, sign = (y[:, None] * X).numpy(), y.numpy()
-    n, d = signed.shape
+    (n, d), size = signed.shape, np.abs(signed).max() or 1.0
+    signed, epsilon = signed / size, epsilon / size  # the tolerances are for numbers of size 1
 
     def objective(v):
         margin = signed @ (v[:d] - v[d : 2 * d]) - epsilon * v[: 2 * d].sum() + sign * v[2 * d]
@@ -93,7 +94,7 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     bounds = [(0, None)] * (2 * d) + [(None, None) if bias else (0, 0)]
     options = {"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-8}
     found = minimize(objective, np.zeros(2 * d + 1), jac=True, bounds=bounds, options=options)
-    return torch.from_numpy(found.x[:d] - found.x[d : 2 * d]), float(found.x[2 * d])
+    return torch.from_numpy(found.x[:d] - found.x[d : 2 * d]) / size, float(found.x[2 * d])
 
 
 def sample_tsipras(p, mu, d, n, generator):

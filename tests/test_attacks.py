@@ -845,6 +845,14 @@ def test_the_size_of_the_logits_changes_nothing_for_the_strongest_attack(digits,
     assert torch.equal(plain, scaled) and (model(x + plain).argmax(1) != y).sum() > 50
 
 
+def test_small_logits_do_not_end_the_search_for_pixels(digits):
+    model, x, y = digits
+    options = {"pixels": 3, "population": 60, "generations": 20}
+    found = [attacks.one_pixel(lambda x, s=s: s * model(x), x[:6], y[:6], **options) for s in (1.0, 1e-6)]
+    plain, small = ((model(x[:6] + delta).argmax(1) != y[:6]).sum() for delta in found)
+    assert small >= plain > 3
+
+
 @pytest.mark.parametrize("attack", ["pgd", "strongest", "lbfgs"])
 def test_a_batch_that_takes_several_passes_gives_what_one_pass_gives(digits, monkeypatch, attack):
     model, x, y = digits

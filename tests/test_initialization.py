@@ -164,6 +164,21 @@ def test_the_distance_falls_like_one_over_k_and_stays_below_berry_esseen(name):
     assert concentration.excess_kurtosis(torch.relu) == pytest.approx(3, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", ["tanh", "ReLU", "softplus", "erf"])
+@pytest.mark.parametrize("k", [10**6, 10**7, 10**9])
+def test_the_distance_of_a_wide_network_is_not_lost_in_rounding(name, k):
+    sigma = ACTIVATIONS[name].sigma
+    assert concentration.clt_distance(sigma, k) == pytest.approx(concentration.clt_prediction(sigma, k), rel=1e-4)
+    assert concentration.clt_error(sigma, k, [0.0]).abs().max() < 1e-20
+
+
+@pytest.mark.parametrize(("k", "missing"), [(1, 1e-9), (10, 1e-9), (10, 1e-11), (1000, 1e-6)])
+def test_the_exact_bound_is_exact_where_it_is_small(k, missing):
+    r = concentration.chi2_bound(k, 1 - missing, "exact")
+    expected = missing / (2 * stats.chi2.pdf(k, k))  # the density is flat over so short a stretch
+    assert r == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_law_that_cannot_be_inverted_is_refused():
     with pytest.raises(ValueError, match="k must be larger"):
         concentration.clt_distance(ACTIVATIONS["GELU"].sigma, 1)

@@ -124,6 +124,15 @@ def test_no_weights_near_the_minimiser_have_a_smaller_risk(seed):
             assert linear.robust_loss_linear(w + move[:6], b + move[6].item(), X, y, 0.1) >= least - 1e-9
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 1e-5, 1e3, 1e12])
+def test_the_minimiser_has_the_unit_of_the_inputs_and_no_other(size):
+    _, _, X, y = problem(0, n=200)
+    y = torch.where(torch.rand(200, generator=seeded(0)) < 0.9, (X[:, 0] + 0.5 * X[:, 1]).sign(), y)
+    w, b = linear.fit_robust_linear(X, y, 0.1, bias=True)
+    scaled, shift = linear.fit_robust_linear(size * X, y, 0.1 * size, bias=True)
+    assert torch.allclose(size * scaled, w, rtol=1e-6, atol=1e-7) and shift == pytest.approx(b, abs=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_weights_are_zero_exactly_from_the_collapse_threshold_on(seed):
     _, _, X, y = problem(seed, n=60)
