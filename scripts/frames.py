@@ -21,7 +21,7 @@ from lecture_utils.plots import QUALITY
 
 SMALL = 3 * 32 * 32  # numbers: an image of CIFAR-10
 ASKED = "seed", "n", "w"  # of the notebook, for explorers that compute
-MOST = 300  # positions in an export: each costs some kilobytes
+MOST = int(os.environ.get("LECTURE_POSITIONS", 300))  # of an explorer in an export: each costs some kilobytes
 
 
 def write(explorer):

@@ -21,6 +21,7 @@ import nbformat
 import psutil
 
 import execute
+import solve
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
@@ -61,23 +62,27 @@ def data_folder():
     return next((one.resolve() for one in places if (one / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists()), None)
 
 
-def run(command, threads=1, limits=()):
-    """Run Python with arguments in the repository's root; on one thread, since two notebooks run at a time.
+def environment(threads=1):
+    """Return what an execution finds set: one thread, since two notebooks run at a time, and the data."""
+    found = {"OMP_NUM_THREADS": str(threads), "PYTEST_ADDOPTS": "", "NO_COLOR": "1"}
+    return found | ({"LECTURE_DATA": str(data_folder())} if data_folder() else {})
 
-    limits: a command that runs another one under limits. Returns the exit status and what was printed.
+
+def run(command, threads=1, limits=(), **settings):
+    """Run Python with arguments in the repository's root, on so many threads.
+
+    limits: a command that runs another one under limits. settings: of its environment. Returns exit status and what was printed.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTEST_ADDOPTS": "", "NO_COLOR": "1"}
-    if folder := data_folder():
-        environment["LECTURE_DATA"] = str(folder)
     done = subprocess.run(
-        [*limits, sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+        [*limits, sys.executable, *map(str, command)],
+        cwd=ROOT, env=os.environ | environment(threads) | settings, capture_output=True, text=True,
+    )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
 
-def run_notebook(source, output, *parameters, limits=()):
-    """Execute a notebook; return the exit status, what was printed, and the path of the result."""
-    return *run(["scripts/execute.py", source, "--output", output, *parameters], limits=limits), output / source.name
+def run_notebook(source, output, *parameters, **options):
+    """Execute a notebook; return the exit status, what was printed, and the path of the result. options: as ``run`` has them."""
+    return *run(["scripts/execute.py", source, "--output", output, *parameters], **options), output / source.name
 
 
 def run_nbval(source):
@@ -87,22 +92,17 @@ def run_nbval(source):
     return status, printed, {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", printed.splitlines()[-1])}
 
 
-def run_solved(source, output):
-    """Solve the exercises of a notebook and execute it; return the exit status, what was printed, and the path."""
-    return *run(["scripts/solve.py", source, "--output", output]), output / source.name
-
-
 def run_moved(path, folder):
-    """Execute a notebook with the pictures of all sliders, and then move each; return the status, what was printed, two paths.
+    """Execute a notebook with pictures of all sliders, and then move each; return the status, what was printed, two paths.
 
     The first leads to the notebook as it is, the second to the one with the cell that moves the sliders at its end.
-    On one core, and in the memory of Binder.
+    On one core, and in the memory of Binder. An explorer has a third of the pictures that it has in an export.
     """
     notebook = execute.read(path)
     notebook.cells.append(nbformat.v4.new_code_cell(MOVES, id="moves"))
     execute.write(notebook, folder / path.name)
-    limits = binder(NOTEBOOKS.index(path))
-    status, printed, moved = run_notebook(folder / path.name, folder / "moved", "--frames", limits=limits)
+    options = {"limits": binder(NOTEBOOKS.index(path)), "LECTURE_POSITIONS": "81"}
+    status, printed, moved = run_notebook(folder / path.name, folder / "moved", "--frames", **options)
     plain = folder / "plain" / path.name
     if status == 0:
         done = execute.read(moved)
@@ -149,18 +149,33 @@ def others(path):
     return values | ({"dataset": "mnist"} if data_folder() and "dataset" in parameters(path) else {})
 
 
-def twice(path, target):
-    """Write a copy of a notebook that runs again after it ran, cell by cell in a random order.
+def solved_and_again(path):
+    """Write the solutions into a notebook, and have it run again after it ran, cell by cell in a random order.
 
     Every code cell runs again once. LECTURE_RERUNS=200 has so many drawn instead, with repetition.
     """
-    notebook = execute.read(path)
+    notebook = solve.solve(execute.read(path))
     cells, dice = code_cells(notebook), random.Random(path.stem)
     count = int(os.environ.get("LECTURE_RERUNS", 0))
     order = dice.choices(cells, k=count) if count else dice.sample(cells, len(cells))
     notebook.cells += [nbformat.from_dict(cell | {"id": f"{cell.id}-again-{number}"}) for number, cell in enumerate(order)]
-    execute.write(notebook, target)
-    return target
+    execute.write(notebook, path)
+    return path
+
+
+def as_it_is(notebook):
+    """Return a notebook without the answers and what was added to it, as text: what two executions have in common."""
+    notebook = execute.normalise(notebook)
+    added = re.compile("-again-|-solution$")
+    answers = {"exercise", "check"}
+    notebook.cells = [
+        cell for cell in notebook.cells if not added.search(cell.id) and not answers.intersection(cell.metadata.get("tags", []))
+    ]
+    for cell in code_cells(notebook):
+        cell.execution_count = None  # a solution takes one more
+        for one in cell.outputs:
+            one.pop("execution_count", None)
+    return execute.text(notebook)
 
 
 # What runs in the background
@@ -171,10 +186,7 @@ def job(path, name, folder):
     made = folder / f"{path.stem}-{name}"
     if name == "moved":  # as it is, with the pictures of its sliders, which move in the end
         return run_moved(path, folder)
-    source = changed(path, made / path.name, **others(path))
-    if name == "again":
-        return run_notebook(twice(source, made / "twice" / path.name), made / "done")
-    return run_solved(source, made / "done")
+    return run_notebook(solved_and_again(changed(path, made / path.name, **others(path))), made / "done")
 
 
 def answer(ask, folder):

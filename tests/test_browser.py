@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from executions import NOTEBOOKS, changed, run_notebook
+import execute
+from executions import NOTEBOOKS, as_it_is, changed, environment, others, run_notebook
 
 lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -58,24 +59,28 @@ NOISE = "import sys\nprint('a warning', file=sys.stderr)"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """JupyterLab on copies of the notebooks, in which quick is True, a small one as execute.py stores it, and one that fails."""
+    """JupyterLab on copies of the notebooks, with other parameters, a small one as execute.py stores it, and one that fails."""
     folder = tmp_path_factory.mktemp("lab")
     for path in NOTEBOOKS:
-        changed(path, folder / path.name, quick=True)
+        changed(path, folder / path.name, **others(path))
     nbformat.write(lab.notebook(SETUP, EXPLORER, EXPLORER), folder / "small.ipynb")
     status, printed, stored = run_notebook(folder / "small.ipynb", folder / "stored")
     assert status == 0, printed
     stored.replace(folder / "small.ipynb")
     nbformat.write(lab.notebook(SETUP, FRAGILE, NOISE, "1 / 0"), folder / "fragile.ipynb")
     nbformat.write(lab.notebook(SETUP, OWN), folder / "own.ipynb")
-    with lab.Lab(folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)
+        with lab.Lab(folder) as running:
+            yield running
 
 
 @pytest.fixture(scope="module", params=["small.ipynb", *(path.name for path in NOTEBOOKS)])
 def page(request, server):
     """A stored notebook, opened and not yet run; the tests below use it one after the other."""
     with server.open(request.param) as opened:
+        opened.file = server.folder / request.param
         opened.stored = nbformat.read(server.folder / request.param, 4)
         yield opened
 
@@ -97,6 +102,8 @@ def test_a_stored_notebook_shows_its_pictures_with_their_alternative_text(page):
 def test_after_run_all_the_first_slider_changes_picture_and_alternative_text_by_keyboard(page):
     lab.run_all(page)
     assert not errors(page)
+    with page.expect_response(lambda one: one.request.method == "PUT" and page.file.name in one.url):
+        page.keyboard.press("Control+s")
     label = page.locator(".widget-label", has_text=re.compile("[εη]"))
     cell = page.locator(".jp-Cell-outputArea", has=label).first
     picture = cell.locator("img")
@@ -132,6 +139,16 @@ def test_a_link_to_a_heading_leads_there(page):
     link.click()
     heading = page.locator(".jp-MarkdownOutput :is(h1, h2, h3)").filter(has_text=place.replace("-", " ").split(":")[0]).first
     expect(heading).to_be_in_viewport(timeout=lab.PATIENCE)
+
+
+def test_what_is_saved_is_to_the_byte_what_an_execution_gives(page, runs):
+    """Of the notebook as the tests before left it, and of another kernel, in which the exercises were solved."""
+    wanted = page.stored
+    if execute.NOTEBOOKS / page.file.name in NOTEBOOKS:
+        status, printed, output = runs[execute.NOTEBOOKS / page.file.name, "again"]
+        assert status == 0, printed
+        wanted = execute.read(output)
+    assert as_it_is(execute.read(page.file)) == as_it_is(wanted)
 
 
 def test_an_error_in_draw_is_shown_in_place_of_the_picture_until_the_next_good_value(server):

@@ -50,23 +50,6 @@ def test_every_cell_can_be_run_again_at_any_time_with_the_same_result(path, runs
 
 
 @each_notebook
-def test_executing_again_changes_no_byte(path, runs):
-    """The run in which cells run again afterwards, and the one with the exercises solved, each from a fresh kernel."""
-    both = []
-    for name in ("again", "solved"):
-        status, printed, output = runs[path, name]
-        assert status == 0, printed
-        notebook = execute.read(output)
-        notebook.cells = [cell for cell in notebook.cells if ours(cell)]
-        for cell in code_cells(notebook):
-            cell.execution_count = None  # a solution takes one more
-            for one in cell.outputs:
-                one.pop("execution_count", None)
-        both.append(execute.text(notebook))
-    assert both[0] == both[1] and len(notebook.cells) > 40
-
-
-@each_notebook
 def test_every_slider_moves_to_both_ends(path, moved):
     status, printed, _, output = moved(path)
     assert status == 0, printed
@@ -306,12 +289,6 @@ def headings(path):
 def told(path):
     """Return what the cell that moves all sliders printed, a line an explorer."""
     return next(text_of(cell).splitlines() for cell in code_cells(execute.read(path)) if cell.source == executions.MOVES)
-
-
-def ours(cell):
-    """Whether a cell is in the notebook as it is, and no answer or check."""
-    added = "-again-" in cell.id or cell.id.endswith("-solution")
-    return not added and not {"exercise", "check"}.intersection(cell.metadata.get("tags", []))
 
 
 def checked(cell):

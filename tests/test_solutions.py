@@ -26,8 +26,11 @@ def written(path, *cells):
 
 @each_notebook
 def test_every_exercise_of_a_notebook_is_solved_where_it_stands(path, runs):
-    status, printed, _ = runs[path, "solved"]
-    assert status == 0 and f"{path.stem}: 6 exercises solved, every check correct" in printed, printed
+    status, printed, output = runs[path, "again"]
+    assert status == 0, printed
+    cells = {one.id: one for one in execute.read(output).cells}
+    checks = [cells[check.id] for _, _, check in solve.exercises(execute.read(path))]
+    assert len(checks) == 6 and all(solve.CORRECT in str(one.outputs) for one in checks)
 
 
 @each_notebook
@@ -52,6 +55,16 @@ def test_a_solution_has_the_signature_that_the_task_gives_it(path):
         sources = stub.source, exercise(number).solution().code
         task, made = (re.findall(r"^def .*:$", source, flags=re.MULTILINE) for source in sources)
         assert task == made[:1]
+
+
+@pytest.mark.slow
+def test_a_notebook_whose_checks_are_correct_is_written(tmp_path):
+    source = written(tmp_path / "a.ipynb", cell(STUB, "exercise"), cell(CHECK, "check"))
+    status, printed = run(["scripts/solve.py", source, "--output", tmp_path / "out"])
+    assert (status, printed) == (0, "a: 1 exercises solved, every check correct\n")
+    answer, check, solution = execute.read(tmp_path / "out" / "a.ipynb").cells[1:]
+    assert answer.source == exercise("1.1").solution().code
+    assert solve.CORRECT in str(check.outputs) and "One way to solve" in str(solution.outputs)
 
 
 @pytest.mark.slow
