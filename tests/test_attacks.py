@@ -326,6 +326,7 @@ def test_two_calls_give_the_same_delta(attack):
     assert torch.equal(torch.as_tensor(attack(model, x, y)), first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BALLS, "square", "strongest"])
 def test_epsilon_zero_gives_zeros(name):
     model, x, y = layered("evaluating"), images(4), torch.tensor([0, 1, 2, 0])
@@ -596,6 +597,7 @@ def test_projected_ascent_and_pgd_are_the_same_iteration(direction):
     assert (slides != 0.2 * slides.sign()).any()
 
 
+@pytest.mark.slow
 @given(
     epsilon=st.integers(1, 64), start=st.lists(st.floats(-1, 1), min_size=1, max_size=5),
     slope=st.lists(st.sampled_from([-4.0, -1.0, -0.25, 0.0, 0.5, 1.0, 8.0]), min_size=5, max_size=5),
@@ -666,6 +668,7 @@ def test_the_maximiser_of_the_loss_need_not_be_adversarial():
     assert loss[0].item() == pytest.approx(0.7985, abs=1e-4) and logits[0].argmax() == 1
 
 
+@pytest.mark.slow
 def test_pgd_does_not_trade_a_misclassification_for_a_higher_loss():
     x, y = torch.tensor([[0.5]], dtype=torch.float64), torch.tensor([0])
     ends = {
@@ -853,6 +856,7 @@ def test_small_logits_do_not_end_the_search_for_pixels(digits):
     assert small >= plain > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["pgd", "strongest", "lbfgs"])
 def test_a_batch_that_takes_several_passes_gives_what_one_pass_gives(digits, monkeypatch, attack):
     model, x, y = digits

@@ -152,6 +152,7 @@ def test_mnist_is_the_official_test_set(monkeypatch):
     assert x.mean().item() == pytest.approx(0.1325, abs=1e-4)
 
 
+@pytest.mark.slow
 @with_files
 def test_cifar10_is_read_from_jpeg_files(monkeypatch):
     if not (FILES / "cifar10" / "cifar10_jpeg_test.npz").exists():

@@ -494,6 +494,7 @@ def test_a_histogram_counts_every_sample_between_the_ends_of_its_axis():
     assert shares[[0, 24, -1]].tolist() == pytest.approx([0.25, 0.25, 0.5]) and shares.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 def test_our_figures_look_as_always_whatever_a_reader_has_set(style):
     expected = drawn()

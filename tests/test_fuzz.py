@@ -68,6 +68,7 @@ FILES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @fuzzed
 @given(FILES, FILES, st.sampled_from(["", ".gz"]))
 @example(idx(2051, 2, 28, 28, rest=bytes(1568)), idx(2049, 2, rest=b"\1\2"), "")
@@ -107,6 +108,7 @@ MANIFESTS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @fuzzed
 @given(MANIFESTS)
 @example(json.dumps({"digits-standard": ENTRY}).encode())
@@ -160,6 +162,7 @@ MOVES = st.lists(
 )
 
 
+@pytest.mark.slow
 @fuzzed
 @given(MOVES)
 def test_sliders_and_picture_agree_after_any_moves_errors_and_interrupts(moves):

@@ -278,6 +278,7 @@ def test_the_weights_of_a_random_network_have_the_right_law():
     assert abs(x.mean().item()) < 4 / math.sqrt(50)
 
 
+@pytest.mark.slow
 def test_the_variance_of_the_output_is_v0_for_every_width():
     for k in (1, 2, 7):
         generator = seeded(k)

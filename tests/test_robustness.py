@@ -214,6 +214,7 @@ def test_the_construction_equals_nearest_neighbour_where_the_coherence_is_attain
     assert torch.allclose(strict, torch.full_like(strict, robustness.nearest_neighbour_radius(X, y)), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_opposite_radii_add_up_to_at_most_the_distance(built, trained):
     for X, y, network in ((*built[:2], built[3]), trained):
         strict, _ = radii.exact_radius_l2(*network, X, y)
@@ -318,6 +319,7 @@ def test_the_largest_entry_against_the_closed_form_of_the_construction(built):
     assert torch.allclose(delta.abs().amax(1), radius)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [117, 219, 669])
 def test_a_zero_is_found_where_no_opposite_neuron_helps(seed):
     network, X, y = random_network(seed, most=6)
@@ -326,6 +328,7 @@ def test_a_zero_is_found_where_no_opposite_neuron_helps(seed):
         assert (radius(*network, X, y, strict=False)[0].isfinite() == exact.isfinite()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_the_largest_entry_against_all_patterns(seed):
     from scipy.optimize import linprog

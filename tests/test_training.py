@@ -361,6 +361,7 @@ def test_the_step_size_rises_and_falls_once():
 # ---- training against an attack, and what is kept ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_recorded_robust_accuracy_is_the_judges(small):
     def strong(model, x, y):
         return attacks.pgd(model, x, y, 0.2)
@@ -481,6 +482,7 @@ def test_after_a_loss_that_is_not_finite_the_model_holds_the_last_good_weights(s
     assert all(parameter.grad is None for parameter in model.parameters()) and not model.training
 
 
+@pytest.mark.slow
 def test_free_training_learns(small):
     step = functools.partial(training.free_step, epsilon=0.1, replays=4, generator=seeded(0))
     model, _ = fit(small, epochs=8, step=step)
