@@ -6,6 +6,7 @@ apart, for the network is 0 on a region: r_zero is the distance to {y f <= 0}, r
 What has no formula is computed in ``radii``, and can be had from here as well.
 """
 
+import itertools
 import math
 
 import torch
@@ -109,12 +110,12 @@ def strict_radii(X, y, c):
 def first_flip_along_ray(W, b, a, x, y, u):
     """Return the smallest t >= 0 beyond which y f(x + t u) < 0, exactly; inf if there is none. A float.
 
-    x, u: (d,). y: -1 or +1. f is linear between the breakpoints t_j = -(w_j . x + b_j) / (w_j . u).
+    x, u: (d,). y: -1 or +1. f is linear between the breakpoints t_j = -(w_j . x + b_j) / (w_j . u). What is smaller than
+    1e-12 of the terms that it sums is rounding, and counts as 0.
     """
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
-    ends = torch.cat([ends, 2 * ends[-1:] + (ends[-1:] == 0)])  # beyond the last f is linear: one more point gives its slope
     terms = z.abs() + ends[:, None] * speed.abs()
     hidden = z + ends[:, None] * speed
     hidden = hidden.where(hidden > 1e-12 * terms, torch.zeros_like(hidden))  # a neuron at its own breakpoint does not fire
@@ -122,11 +123,12 @@ def first_flip_along_ray(W, b, a, x, y, u):
     values[values.abs() < 1e-12 * ((hidden > 0) * terms) @ a.abs()] = 0.0  # rounding in a region where f = 0
     if values[0] < 0:
         return 0.0
-    for (start, end), (high, low) in zip(ends.unfold(0, 2, 1).tolist(), values.unfold(0, 2, 1).tolist(), strict=True):
+    for (start, high), (end, low) in itertools.pairwise(zip(ends.tolist(), values.tolist(), strict=True)):
         if low < 0:
             return start + (end - start) * high / (high - low)
-    slope = ((values[-1] - values[-2]) / (ends[-1] - ends[-2])).item()
-    return ends[-1].item() - values[-1].item() / slope if slope < 0 else math.inf
+    faster = speed.clamp(min=0)  # of the neurons that are on from the last breakpoint on, where f is linear
+    slope = (y * faster @ a).item()
+    return ends[-1].item() - values[-1].item() / slope if slope < -1e-12 * (faster @ a.abs()).item() else math.inf
 
 
 def universal_direction(X, y):

@@ -181,6 +181,35 @@ def test_radii_have_the_unit_of_the_inputs_and_no_other(size):
     assert scaled == pytest.approx(size * crown, rel=1e-9)
 
 
+def first_flip(W, b, a, x, y, u):
+    """Return what ``first_flip_along_ray`` does, computed in fractions."""
+    rows, start, way = ([[Fraction(v) for v in row] for row in part] for part in (W, [x], [u]))
+    z = [sum(w * v for w, v in zip(row, start[0], strict=True)) + Fraction(c) for row, c in zip(rows, b, strict=True)]
+    speed = [sum(w * v for w, v in zip(row, way[0], strict=True)) for row in rows]
+    weights = [int(y) * Fraction(v) for v in a]
+    ends = sorted({Fraction(0)} | {-c / v for c, v in zip(z, speed, strict=True) if v and -c / v > 0})
+    values = [sum(w * max(c + t * v, 0) for w, c, v in zip(weights, z, speed, strict=True)) for t in ends]
+    if values[0] < 0:
+        return 0.0
+    for (t, high), (end, low) in itertools.pairwise(zip(ends, values, strict=True)):
+        if low < 0:
+            return float(t + (end - t) * high / (high - low))
+    slope = sum(w * v for w, v in zip(weights, speed, strict=True) if v > 0)
+    return float(ends[-1] - values[-1] / slope) if slope < 0 else math.inf
+
+
+@pytest.mark.parametrize("kind", ["random", "integers", "through the origin", "mixed scales"])
+@pytest.mark.parametrize("size", [2.0**-40, 1.0, 2.0**40])
+def test_the_first_flip_on_a_ray_is_that_of_fractions_at_every_scale(kind, size):
+    for seed in range(60):
+        W, b, a, x = network(kind, seed)
+        u = np.random.default_rng(seed).normal(size=len(x))
+        for y in (1.0, -1.0):
+            wanted = first_flip(W, b, a, x, y, u)
+            found = robustness.first_flip_along_ray(*map(torch.tensor, (W / size, b, a / size, x * size)), y, torch.tensor(u))
+            assert found == pytest.approx(wanted * size, rel=1e-9, abs=0), (seed, y)
+
+
 def test_the_solver_prints_nothing(capfd):
     for seed in range(5):
         measured(radii.exact_radius_linf, *network("random", seed), 1)
