@@ -198,6 +198,22 @@ SECTIONS |= bench_initialization.sections(target) | bench_training.sections(targ
 SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target)
 
 
+def save(results):
+    """Write build/bench.json, whole or not at all."""
+    RESULT.parent.mkdir(exist_ok=True)
+    temporary = RESULT.with_suffix(".new")
+    temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, RESULT)
+
+
+TABLES = {  # of tests/README.md, by section
+    "attacks": bench_attacks.stored,
+    "strongest": bench_attacks.shown_strongest,
+    "export": lambda measured: bench_export.computing_table(measured["computing"]),
+    "explorers": bench_sliders.table,
+}
+
+
 def store(name, text):
     """Put a table where it stands in the tests' README, between comments with its name, whole or not at all."""
     readme, (start, end) = ROOT / "tests" / "README.md", (f"<!-- {name} -->", f"<!-- end of {name} -->")
@@ -217,22 +233,14 @@ def main():
         parser.error(f"the sections are {', '.join(SECTIONS)}; got {', '.join(sorted(unknown))}")
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     for name in sections:
-        print(f"\n== {name}")
+        print(f"\n== {name}", flush=True)
         measured, targets = SECTIONS[name]()
         for one in targets:
             print(f"{'met   ' if one['met'] else 'MISSED'}  {one['claim']}: {one['value']:g}, at most {one['limit']:g}")
         results[name] = {"measured": measured, "targets": targets}
-    RESULT.parent.mkdir(exist_ok=True)
-    temporary = RESULT.with_suffix(".new")
-    temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, RESULT)
-    if arguments.store:
-        if {"attacks", "strongest"} & set(sections):
-            store("attacks", bench_attacks.stored(results, ROOT / "tests" / "attacks.png"))
-        if "export" in sections:
-            store("computing", bench_export.computing_table(results["export"]["measured"]["computing"]))
-        if "explorers" in sections:
-            store("explorers", bench_sliders.table(results["explorers"]["measured"]))
+        save(results)  # a section may take an hour
+        if arguments.store and name in TABLES:
+            store(name, TABLES[name](measured))
     return 0 if all(one["met"] for name in sections for one in results[name]["targets"]) else 1
 
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from lab import ROOT
 from lecture_utils import attacks, data, networks, plots, training
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -326,13 +327,14 @@ def shown_strongest(rows):
     return table(names, [[row.get(name, "") for name in names] for row in rows])
 
 
-def stored(results, place):
-    """Write the figure of bench.json's results, whole or not at all; return it and the tables as Markdown."""
+def stored(rows):
+    """Write the figure of ``beside_peers``'s rows into tests/, whole or not at all; return it and the table as Markdown."""
+    place = ROOT / "tests" / "attacks.png"
     picture = place.with_name(f".{place.name}")
-    figure(results["attacks"]["measured"]).savefig(picture)
+    figure(rows).savefig(picture)
     os.replace(picture, place)
     seen = f"![Cost of each attack as a multiple of the floor, ours and its peers': the numbers of the table below]({place.name})"
-    return "\n\n".join([seen, shown(results["attacks"]["measured"]), shown_strongest(results["strongest"]["measured"])])
+    return f"{seen}\n\n{shown(rows)}"
 
 
 @plots.styled
