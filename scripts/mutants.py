@@ -39,7 +39,6 @@ TESTS = {
     "initialization": "initialization",
     "linear": "linear",
     "losses": "training linear peers",
-    "minimize": "attacks",
     "networks": "networks faults",
     "own": "own",
     "plots": "own faults",

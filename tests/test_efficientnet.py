@@ -135,4 +135,4 @@ def test_photographs_become_ostriches_and_the_attack_is_as_short_as_its_best_pee
     theirs = peer(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, goal, epsilons=None)[1] - x
     ours, theirs = (one.flatten(1).norm(dim=1) for one in (delta, theirs))
     assert (model(x + delta).argmax(1) == ostrich).all()
-    assert (ours < theirs).all() and (ours < 1.15 * torch.tensor([0.449, 0.206])).all()  # found by 500 steps of DDN
+    assert (ours < theirs).all() and (ours < 1.13 * torch.tensor([0.449, 0.206])).all()  # found by 500 steps of DDN
