@@ -37,10 +37,13 @@ class Slider:
 
     def index(self, value):
         """Return the position of a value. Raises ValueError if the slider does not take it."""
-        for i, own in enumerate(self.values):
-            if own == value or (not isinstance(own, str) and math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12)):
-                return i
+        if value in self.values:
+            return self.values.index(value)
         low, high = self.values[0], self.values[-1]
+        size = 0 if isinstance(low, str) else max(abs(low), abs(high))  # 0 among numbers of that size may be off by rounding
+        for i, own in enumerate(self.values):
+            if not isinstance(own, str) and math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12 * size):
+                return i
         raise ValueError(f"a slider takes one of {len(self.values)} values from {low} to {high}, got {value!r}")
 
 

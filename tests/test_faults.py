@@ -551,6 +551,17 @@ def test_after_an_error_the_same_position_can_be_drawn_again(explorer):
     assert "a line from 0.5 to 0.1" in explorer.move(epsilon=0.1)._picture.value
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-13, 1.0, 1e200])
+def test_a_slider_tells_its_values_apart_at_every_scale(size):
+    values = [0.1 * size * number for number in (-2, -1, 0, 1, 2, 3)]
+    for i, default in enumerate(values):
+        assert explore.slider(values, default).index(default) == i
+        assert explore.slider(values, default).default == explore.slider(values, default * (1 + 1e-12)).default == values[i]
+    assert explore.slider(values, 1e-16 * size).default == 0
+    with pytest.raises(ValueError, match="a slider takes one of 6 values"):
+        explore.slider(values, 0.25 * size)
+
+
 def test_an_explorer_without_sliders_is_a_still_picture_in_an_export(tmp_path, monkeypatch):
     panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
     made = explore.explore(lambda: panel.update([0, 1], [[0, 1]], "a line"))
