@@ -2,7 +2,7 @@
 
 A test that asks for ``runs``, ``executed`` or ``moved``, opens a browser (``browser``, ``phone``, ``server``) or installs the
 package (``installed``), is marked as slow: ``make quick`` leaves it out. Files with tests of executions come last, when these
-are under way.
+are under way. The process that gives out the tests runs none: what imports torch is imported where it is needed.
 """
 
 import contextlib
@@ -16,12 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 
-import execute
-import executions
-from executions import NOTEBOOKS, ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
 ALL = ["moved", "again"]  # the longest first
@@ -69,7 +65,7 @@ def pytest_collection_finish(session):
             (session.config.executions / "started").touch(exist_ok=False)
             path = os.pathsep.join(filter(None, [str(ROOT / "scripts"), os.environ.get("PYTHONPATH")]))
             subprocess.Popen(
-                [sys.executable, executions.__file__, session.config.executions, str(session.config.owner)],
+                [sys.executable, ROOT / "tests" / "executions.py", session.config.executions, str(session.config.owner)],
                 env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
@@ -82,6 +78,8 @@ class Runs:
 
     def ask(self, path, name):
         """Have a notebook executed, and return where the result will be."""
+        from executions import NOTEBOOKS
+
         place = self.folder / f"{NOTEBOOKS.index(path)}-{name}"
         with contextlib.suppress(FileExistsError):
             place.with_suffix(".ask").touch(exist_ok=False)
@@ -106,6 +104,10 @@ def under_way(request):
 
     Tiny networks are faster on one thread, and sums come in one order.
     """
+    import torch
+
+    from executions import NOTEBOOKS
+
     torch.set_num_threads(1)
     runs = Runs(request.config.executions)
     if sum(bool(EXECUTIONS.intersection(item.fixturenames)) for item in request.session.items) > 20:
@@ -124,6 +126,8 @@ def moved(runs):
 def executed(moved):
     """Return a notebook executed as it is, normalised: ``executed(path)``."""
 
+    import execute
+
     def result(path):
         status, printed, plain, _ = moved(path)
         assert status == 0, printed
@@ -135,8 +139,10 @@ def executed(moved):
 @pytest.fixture(scope="session")
 def built(moved, tmp_path_factory):
     """The folder of the export of the suite's own runs, made without a remote: site/ and slides/."""
+    import executions
+
     folder = tmp_path_factory.mktemp("export")
-    for path in NOTEBOOKS:
+    for path in executions.NOTEBOOKS:
         status, printed, output, _ = moved(path)
         assert status == 0, printed
     status, printed = executions.run(["scripts/talk.py", "--site", "--executed", output.parent, "--output", folder])
