@@ -325,12 +325,13 @@ def _walk(look, delta, lower, upper, shares, heat):
     best, shortest = delta, torch.full_like(delta[:, 0], torch.inf)
     for share in shares:
         value, gradient, hit = look(delta, smooth, share * heat) if share else look(delta, margin)
+        gradient = gradient * torch.where(gradient > 0, delta < upper, delta > lower)  # the rest leads out of the box
         length = delta.norm(dim=1)
         shorter = (hit & (length < shortest)) | shortest.isinf()
         best, shortest = torch.where(shorter[:, None], delta, best), torch.where(hit & shorter, length, shortest)
         change = max(0.05 * share, 1e-6) - value / (gradient * delta).sum(1).clamp_min(1e-30)
         delta = delta + gradient * (share * length / gradient.norm(dim=1).clamp_min(1e-30))[:, None]
-        scale = length * (1 + change.clamp(-0.3, 0.1)) / delta.norm(dim=1).clamp_min(1e-30)
+        scale = length * (1 + change.clamp(-0.3, 0.3)) / delta.norm(dim=1).clamp_min(1e-30)
         delta = (delta * scale[:, None]).clamp(lower, upper)
     return best, shortest
 

@@ -911,6 +911,15 @@ def test_lbfgs_reaches_the_minimal_distance_when_pixels_meet_the_box():
 
 
 @pytest.mark.slow
+def test_lbfgs_reaches_its_target_where_a_robust_network_hides_its_gradient(digits):
+    _, x, _ = digits
+    robust = networks.load("mnist-robust")
+    large = nn.functional.pad(nn.functional.interpolate(x[:20], size=20, mode="bilinear"), [4] * 4)
+    target = (robust(large).argmax(1) + 1) % 10
+    assert (robust(large + attacks.lbfgs(robust, large, target)).argmax(1) == target).all()
+
+
+@pytest.mark.slow
 def test_lbfgs_alone_is_as_short_as_from_the_end_of_a_walk(digits):
     model, x, y = digits
     x, target = x[:20], (y[:20] + 1) % 10
