@@ -444,14 +444,14 @@ def test_the_default_step_reaches_the_edge_of_the_ball(epsilon, steps, norm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
-def test_lbfgs_does_not_stall_on_saturated_logits(digits, scale):
+@pytest.mark.parametrize("scale", [1e-6, 1e-2, 1e2, 1e4])
+def test_lbfgs_finds_as_short_a_delta_whatever_the_size_of_the_logits(digits, scale):
     model, x, y = digits
     x, target = x[:4], (y[:4] + 1) % 10
     delta = attacks.lbfgs(lambda x: scale * model(x), x, target)
     assert (model(x + delta).argmax(1) == target).all()
     plain = attacks.lbfgs(model, x, target)
-    assert (delta.flatten(1).norm(dim=1) <= 1.2 * plain.flatten(1).norm(dim=1)).all()
+    assert (delta.flatten(1).norm(dim=1) <= 1.05 * plain.flatten(1).norm(dim=1)).all()
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
