@@ -1077,6 +1077,7 @@ def test_a_model_without_a_gradient_is_refused(attack):
         ({"steps": 0}, "steps must be an integer >= 1, got 0"),
         ({"steps": 2.5}, "steps must be an integer >= 1, got 2.5"),
         ({"restarts": 0}, "restarts must be an integer >= 1, got 0"),
+        ({"until_fooled": True, "keep_best": False}, "until_fooled needs keep_best"),
         ({"eta": -1.0}, "eta must be finite and >= 0"),
         ({"eta": math.nan}, "eta must be finite and >= 0"),
         ({"eta": torch.tensor([0.1])}, r"eta must be a number or have shape \(2,\)"),
