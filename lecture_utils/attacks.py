@@ -23,9 +23,7 @@ from scipy import optimize
 from tqdm.auto import tqdm
 
 from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of  # noqa: F401
-from .checks import (
-    check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode, require,
-)  # fmt: skip
+from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
 from .losses import cross_entropy, log_odds, margin
 
 LOSSES = {"cross_entropy": cross_entropy, "margin": lambda logits, y: -margin(logits, y)}  # an attack climbs either
@@ -71,7 +69,8 @@ def pgd(
     check_choice("loss", loss, tuple(LOSSES))
     check_count("steps", steps)
     check_count("restarts", restarts)
-    require(keep_best or not until_fooled, "until_fooled needs keep_best: a sample leaves with the iterate that fools")
+    if until_fooled and not keep_best:
+        raise ValueError("until_fooled needs keep_best: a sample leaves with the iterate that fools")
     x, y = _taken(x, y, low, high)
     radius = radius_of(epsilon, x, most=2 * (high - low) * (x[0].numel() ** 0.5 if norm == "l2" else 1))
     size = radius if eta is None or eta is epsilon else radius_of(eta, x, "eta")

@@ -41,7 +41,7 @@ def accuracy(model, x, y, attack=None, batch_size=1000):
     """Return the share of samples that are classified as y, at x or at x + attack(model, x, y).
 
     x: (n, c, h, w) in [0, 1]. y: (n,) int64. attack: a function (model, x, y) -> delta, or None. Where it is ``attacks.pgd``
-    with options set by functools.partial, not keep_best=False, samples leave it once they are fooled: in less time, the same share.
+    with options set by functools.partial, not keep_best=False, samples leave it once they are fooled: less time, the same share.
     """
     if getattr(attack, "func", attack) is attacks.pgd and getattr(attack, "keywords", {}).get("keep_best", True):
         attack = functools.partial(attack, until_fooled=True)
