@@ -98,14 +98,15 @@ def manifest():
 @contextmanager
 def _restored(path):
     """Run a block that reads a file of this repository; what it raises becomes one sentence that says how to mend it."""
+    shown = str(path) if str(path).isprintable() else repr(str(path))  # the manifest may name anything
     try:
         yield
     except OSError as error:
         said = error.strerror or error
-        raise type(error)(f"{path} cannot be read ({said}): restore the file from the repository") from error
+        raise type(error)(f"{shown} cannot be read ({said}): restore the file from the repository") from error
     except Exception as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise OSError(f"{path} is damaged ({said}): restore the file from the repository") from error
+        raise OSError(f"{shown} is damaged ({said}): restore the file from the repository") from error
 
 
 def load(name):

@@ -112,6 +112,7 @@ MANIFESTS = st.one_of(
 @fuzzed
 @given(MANIFESTS)
 @example(json.dumps({"digits-standard": ENTRY}).encode())
+@example(with_value("file", "a\rb"))
 def test_a_manifest_leads_to_its_network_or_to_a_sentence(content):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         Path(folder, "manifest.json").write_bytes(content)
