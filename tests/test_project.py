@@ -1,5 +1,7 @@
 """The files that install, run and describe the project agree with each other."""
 
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -12,9 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import versions
-from executions import ROOT
+from executions import NOTEBOOKS, ROOT
 
 CONDA = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's own names
+MODULES = [path.stem for path in (ROOT / "lecture_utils").glob("[a-z]*.py")]
 FILES = [
     ROOT / name
     for name in subprocess.run(
@@ -151,6 +154,27 @@ def test_the_table_of_faults_names_tests_and_counts_their_cases(pytestconfig):
         found.append(sum(counted.values()) if {file for file, *_ in groups} <= set(pytestconfig.cases) else int(ways))
     assert [int(ways) for ways, *_ in rows] == found, f"the first column must be {found}"
     assert f"{sum(found):,} in all" in text
+
+
+def test_what_prose_says_of_the_package_exists():
+    """Code in the Markdown of notebooks and texts: ``module.name``, and ``option=value``, which some public function takes."""
+    found = {name: importlib.import_module(f"lecture_utils.{name}") for name in MODULES}
+    options = {
+        option
+        for module in found.values()
+        for function in vars(module).values()
+        if inspect.isfunction(function)
+        for option in inspect.signature(function).parameters
+    }
+    texts = [path.read_text(encoding="utf-8") for path in FILES if path.suffix == ".md" and "templates" not in path.parts]
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        texts += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    spans = [span for text in texts for span in re.findall(r"`([^`\n]+)`", text)]
+    named = [(module, name) for span in spans for module, name in re.findall(r"(?<![\w/])(\w+)\.(\w+)", span) if module in found]
+    assert len(named) > 20 and not [pair for pair in named if pair[1] != "py" and not hasattr(found[pair[0]], pair[1])]
+    given = [one[1] for span in spans if (one := re.fullmatch(r"(\w+)=[\w\".]+", span))]
+    assert len(given) > 3 and not set(given) - options - {"fill", "strict"}  # Pillow's, and Python's
 
 
 def test_nothing_is_left_to_do_and_no_machine_is_named():
