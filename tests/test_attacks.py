@@ -1,8 +1,8 @@
 """Every delta is feasible, leaves no trace, and equals the closed form where there is one."""
 
 import copy
-import itertools
 import functools
+import itertools
 import math
 import warnings
 
