@@ -11,6 +11,7 @@ import dis
 import functools
 import inspect
 import io
+import marshal
 import math
 import os
 import pickle
@@ -129,6 +130,8 @@ class Pickler(cloudpickle.Pickler):
             return parameter, (value.detach(), value.requires_grad, value.grad)
         if isinstance(value, torch.Generator):
             return generator, (value.get_state(),)
+        if isinstance(value, types.CodeType):
+            return marshal.loads, (marshal.dumps(value),)  # with the name of its file, which cloudpickle 3.1.3 leaves out
         return super().reducer_override(value)
 
 
