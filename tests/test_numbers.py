@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lecture_utils import attacks, concentration, data, initialization, networks, robustness, training
+from test_matrix import flat
 
 
 def seeded(seed):
@@ -67,18 +68,12 @@ COUNTS = {
     "centre": lambda kind: data.centre(problem()[0], kind(2)).tolist(),
     "sphere": lambda kind: data.sphere(kind(3), kind(4)).tolist(),
     "equicorrelated": lambda kind: data.equicorrelated(kind(3), kind(5), 0.2).tolist(),
-    "naive_sampler": lambda kind: [
-        part.tolist() for part in initialization.naive_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))
-    ],
-    "conditional_sampler": lambda kind: [
-        part.tolist() for part in initialization.conditional_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))
-    ],
+    "naive_sampler": lambda kind: flat(initialization.naive_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))),
+    "conditional_sampler": lambda kind: flat(initialization.conditional_sampler(kind(3), kind(4), torch.cos, kind(5), seeded(0))),
     "clt_distance": lambda kind: concentration.clt_distance(torch.relu, kind(10)),
     "chi2_bound": lambda kind: concentration.chi2_bound(kind(10), 0.1, "exact"),
     "certified_step": lambda kind: initialization.certified_step(kind(9000), kind(9000), 0.1, 0.46, 0.34, 0.77, 0.63),
-    "trained_network": lambda kind: [
-        part.tolist() for part in robustness.trained_network(data.sphere(2, 8), torch.tensor([1, -1]), width=kind(8))
-    ],
+    "trained_network": lambda kind: flat(robustness.trained_network(data.sphere(2, 8), torch.tensor([1, -1]), width=kind(8))),
 }
 
 
