@@ -304,9 +304,9 @@ def shown(cell):
 
 
 def outline(output):
-    """Return what an output is, with every number replaced by #."""
+    """Return what an output is, with every number replaced by #, whatever its width."""
     plain = output.get("text") or output.get("data", {}).get("text/plain", "")
-    return output.output_type, sorted(output.get("data", {})), re.sub(NUMBER, "#", plain)
+    return output.output_type, sorted(output.get("data", {})), re.sub(rf" *{NUMBER}", " #", plain)
 
 
 def alternatives(html):
