@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from .checks import check_choice, check_pixels, require
+from .checks import check_choice, check_count, check_number, check_pixels, require
 
 
 def project_linf(delta, x, epsilon, low=0.0, high=1.0):
@@ -29,6 +29,9 @@ def eta_threshold(delta, gradient, epsilon):
     is not zero if and only if eta >= max_i (epsilon - s_i delta_i) / |g_i|, s = sign(g). delta, gradient: same
     shape, |delta|_inf <= epsilon. A gradient of zeros gives 0. (Slide "FGSM: adversarial example".)
     """
+    epsilon = check_number("epsilon", epsilon, 0)
+    most = delta.abs().max().item()
+    require(most <= epsilon * (1 + 1e-6), f"|delta| must be at most epsilon = {epsilon:g}, got {most:g}")
     moved = gradient != 0
     if not moved.any():
         return 0.0
@@ -44,7 +47,8 @@ def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
     projection inside the loop. (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
     check_choice("direction", direction, ("sign", "gradient"))
-    for _ in range(steps):
+    epsilon, eta = check_number("epsilon", epsilon, 0), check_number("eta", eta, 0)
+    for _ in range(check_count("steps", steps, 0)):
         slope = gradient(delta)
         delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)
     return delta

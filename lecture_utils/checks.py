@@ -1,5 +1,6 @@
-"""What every attack asks of its arguments and of the model, and how it leaves no trace."""
+"""What functions ask of their arguments and of the model, and how an attack leaves no trace."""
 
+import math
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -22,6 +23,19 @@ def check_count(name, value, least=1):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
     return int(value)
+
+
+def check_number(name, value, least=-math.inf, most=math.inf):
+    """Return a number, which may be a tensor of one, as a float: finite, and from ``least`` to ``most``."""
+    try:
+        number = None if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError, RuntimeError):
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be a number, got {described(value) if isinstance(value, torch.Tensor) else repr(value)}")
+    if not (least <= number <= most and math.isfinite(number)):
+        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
+    return number
 
 
 def described(value):
@@ -95,6 +109,18 @@ def evaluation_mode(model, x):
                 home[name] = part
 
 
+def check_floats(name, value, dim):
+    """Raise unless a value is a finite tensor of floats with so many dimensions."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != dim:
+        raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(value)}")
+    require(value.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
+
+
+def check_shape(name, value, n):
+    check_floats(name, value, 1)
+    require(len(value) == n, f"{name} must have shape ({n},), got ({len(value)},)")
+
+
 def check_signs(y, n):
     if not isinstance(y, torch.Tensor) or y.shape != (n,) or not (y.abs() == 1).all():
         got = f"shape {tuple(y.shape)}, values {y.unique()[:4].tolist()}" if isinstance(y, torch.Tensor) else repr(y)
@@ -104,9 +130,7 @@ def check_signs(y, n):
 def check_network(W, b, a, X, y):
     """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d), labels y (n,) of -1 and +1; return them in float64."""
     for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):
-        if not isinstance(part, torch.Tensor) or not part.is_floating_point() or part.dim() != dim:
-            raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(part)}")
-        require(part.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
+        check_floats(name, part, dim)
     if not len(W) == len(b) == len(a) or W.shape[1] != X.shape[1]:
         shapes = ", ".join(str(tuple(part.shape)) for part in (W, b, a, X))
         raise ValueError(f"W, b, a, X must have shapes (k, d), (k,), (k,), (n, d); got {shapes}")

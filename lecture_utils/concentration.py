@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import optimize, special, stats
+from scipy import optimize, stats
 from torch.nn import functional
 
-from .checks import check_choice, check_count, described, require
+from .checks import check_choice, check_count, check_number, described, require
 
 ERF = 2 / math.sqrt(math.pi)  # the slope of erf at 0
 
@@ -106,11 +106,6 @@ def assumption_constants(derivative, highest=128):
     return moments[0].exp().item(), needed.max().item()
 
 
-def excess_kurtosis(sigma):
-    """Return E sigma(X)^4 / v0^2 - 3, the fourth cumulant of one neuron a sigma(X) in units of v0^2."""
-    return gaussian_mean(lambda x: sigma(x) ** 4) / gaussian_mean(lambda x: sigma(x) ** 2) ** 2 - 3
-
-
 def clt_error(sigma, k, x):
     """Return P(f <= x sqrt(v0)) - Phi(x) for a network of width k, by Fourier inversion. x: floats (m,). Returns (m,).
 
@@ -146,19 +141,8 @@ def clt_distance(sigma, k):
     return clt_error(sigma, k, torch.linspace(0, 6, 1201, dtype=torch.float64, device="cpu")).abs().max().item()
 
 
-def clt_prediction(sigma, k):
-    """Return the leading term of ``clt_distance``: |kappa_4| / (24 k) times max |x^3 - 3x| phi(x) = 0.5506 (Edgeworth)."""
-    return 0.550588 * abs(excess_kurtosis(sigma)) / (24 * k)
-
-
-def berry_esseen(sigma, k):
-    """Return the upper bound 0.4748 E|sigma(X)|^3 / (v0^1.5 sqrt(k)) on ``clt_distance`` (Shevtsova 2011)."""
-    third, second = gaussian_mean(lambda x: sigma(x).abs() ** 3), gaussian_mean(lambda x: sigma(x) ** 2)
-    return 0.4748 * third / (second**1.5 * math.sqrt(k))
-
-
 def check_gamma(gamma):
-    require(0 < gamma < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
+    require(0 < check_number("gamma", gamma, 0, 1) < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
 
 
 def bernstein(s2, c, k, gamma, *, sides=2):
@@ -170,7 +154,7 @@ def bernstein(s2, c, k, gamma, *, sides=2):
     check_gamma(gamma)
     check_count("k", k)
     check_choice("sides", sides, (1, 2))
-    require(s2 >= 0 and c >= 0, f"s2 and c must be at least 0, got {s2!r} and {c!r}")
+    s2, c = check_number("s2", s2, 0), check_number("c", c, 0)
     t = math.log(sides / gamma)
     return math.sqrt(2 * s2 * k * t) + c * t
 
@@ -178,6 +162,7 @@ def bernstein(s2, c, k, gamma, *, sides=2):
 def chi2_tail(k, r):
     """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1). k: at least 1. r: at least 0. Returns a float."""
     check_count("k", k)
+    r = check_number("r", r, 0)
     return float(stats.chi2.sf(k + r, k) + stats.chi2.cdf(k - r, k))
 
 
@@ -195,19 +180,3 @@ def chi2_bound(k, gamma, kind="slide"):
         return 4 * math.sqrt(k * t)
     sure = 2 * math.sqrt(k * t) + 2 * t
     return sure if kind == "Laurent-Massart" else optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-300)
-
-
-def chi2_smallest_gamma(k):
-    """Return the gamma from which on the slide's chi-square bound is true for k variables; below it, it is false.
-
-    k: 1 to 300; for more it is smaller than any float.
-    """
-    check_count("k", k)
-    require(k <= 300, f"k must be at most 300 (for more, no gamma that a float can hold is that small), got {k}")
-
-    def excess(t):  # log P(chi-square > k + 4 sqrt(k t)) - log gamma; the lower tail cannot be reached once 16 t > k
-        r = 4 * math.sqrt(k * t)
-        lower = stats.chi2.logcdf(k - r, k) if r < k else -math.inf
-        return special.logsumexp([stats.chi2.logsf(k + r, k), lower]) - math.log(2) + t
-
-    return 2 * math.exp(-optimize.brentq(excess, 0.5 * k + 2, 3 * k + 20))

@@ -12,7 +12,7 @@ import math
 import torch
 from scipy import special
 
-from .checks import check_count, require
+from .checks import check_count, check_number, require
 from .concentration import ACTIVATIONS, bernstein, check_gamma, chi2_bound, clt_distance, gaussian_moments  # noqa: F401
 
 FLOAT = torch.float64
@@ -59,7 +59,7 @@ def gradient(W, a, x, derivative):
 
 def one_step(x, f, gradient, eta):
     """Return x - eta sign(f) gradient: with eta > 0, the step that takes f towards 0 (Theorem 3, with the sign repaired)."""
-    return x - eta * f.sign() * gradient
+    return x - check_number("eta", eta) * f.sign() * gradient
 
 
 def flip_probability(eta, v0, v1):
@@ -67,13 +67,15 @@ def flip_probability(eta, v0, v1):
 
     The limit is k, d -> infinity. eta: at least 0. v0, v1: E sigma^2 > 0 and E sigma'^2. (Theorem 3.)
     """
-    require(eta >= 0 and v0 > 0 and v1 >= 0, f"expected eta >= 0, v0 > 0 and v1 >= 0, got {eta!r}, {v0!r} and {v1!r}")
+    eta, v0, v1 = (check_number(name, value, 0) for name, value in (("eta", eta), ("v0", v0), ("v1", v1)))
+    require(v0 > 0, "v0 must be positive, got 0")
     return math.erf(eta * v1 / math.sqrt(2 * v0))
 
 
 def expected_grad_norm_sq(d, v1, e):
     """Return the exact E|grad f(x)|^2 = v1 (d-1)/d + e/d, for every width. v1: E sigma'(X)^2. e: E X^2 sigma'(X)^2."""
     check_count("d", d)
+    v1, e = check_number("v1", v1, 0), check_number("e", e, 0)
     return v1 * (d - 1) / d + e / d
 
 
@@ -86,6 +88,7 @@ def grad_norm_sq_bound(k, d, v1, fourth, gamma):
     check_count("k", k)
     check_count("d", d)
     check_gamma(gamma)
+    v1, fourth = check_number("v1", v1, 0), check_number("fourth", fourth, 0)
     t = math.log(2 / gamma)
     neurons = v1 - math.sqrt(2 * fourth * t / k)
     directions = (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
@@ -99,9 +102,9 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
     E cosh(s sigma(X)) <= exp(s^2 psi^2 / 2) for all s. The signs a_j are not used, so d has to grow like sqrt(k).
     """
     check_gamma(gamma)
-    t = math.log(5 / gamma)
+    t, drop = math.log(5 / gamma), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5)
     bend = curvature * _chi2_high(d + 2 * k - 2, t) / (2 * d * math.sqrt(k))
-    return _step(psi * math.sqrt(2 * t), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5), 0.0, bend)
+    return _step(psi * math.sqrt(2 * t), drop, 0.0, bend)
 
 
 def certified_step_any_width(k, d, gamma, v1, fourth, lipschitz, curvature, psi):

@@ -16,12 +16,27 @@ from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 from torch.nn.functional import softplus
 
+from .checks import check_count, check_floats, check_number, check_shape, check_signs
+
+
+def _check_points(X, y):
+    check_floats("X", X, 2)
+    check_signs(y, len(X))
+
+
+def _check_line(w, X, y, epsilon):
+    """Check a linear classifier on points, and return epsilon."""
+    _check_points(X, y)
+    check_shape("w", w, X.shape[1])
+    return check_number("epsilon", epsilon, 0)
+
 
 def worst_margin_linear(w, b, X, y, epsilon):
     """Return the exact smallest margin y (w.(x + delta) + b) over the ball |delta|_inf <= epsilon, per sample.
 
     w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
     """
+    epsilon = _check_line(w, X, y, epsilon)
     return y * (X @ w + b) - epsilon * w.abs().sum()
 
 
@@ -31,7 +46,9 @@ def best_wrong_margin_linear(W, b, x, epsilon):
     The model is f(x) = W x + b, and y is the class that it predicts at x. W: (K, d). b: (K,). x: (d,).
     Returns a float: positive if and only if some delta in the ball changes the prediction.
     """
-    logits = W @ x + b
+    check_floats("W", W, 2)
+    check_shape("x", x, W.shape[1])
+    epsilon, logits = check_number("epsilon", epsilon, 0), W @ x + b
     y = logits.argmax()
     margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
     margins[y] = -torch.inf
@@ -52,6 +69,7 @@ def danskin_gradient(w, b, X, y, epsilon):
     The maximiser delta* = -y epsilon sign(w) is held fixed while the loss at x + delta* is differentiated in w. It is the
     gradient wherever no weight is 0; where one is, there are several maximisers and this is the slope for one of them.
     """
+    epsilon = _check_line(w, X, y, epsilon)
     attacked = X - epsilon * y[:, None] * w.sign()
     share = torch.sigmoid(-y * (attacked @ w + b))
     return -(share * y) @ attacked / len(y)
@@ -63,6 +81,8 @@ def dir_derivative(G, h):
     G: (m, p), row by row the gradient in w of l at each maximiser. h: (p,), the direction.
     (Slide "Gradient computation: Danskin's theorem".)
     """
+    check_floats("G", G, 2)
+    check_shape("h", h, G.shape[1])
     return (G @ h).max().item()
 
 
@@ -71,6 +91,7 @@ def collapse_threshold(X, y):
 
     X: (n, d). y: (n,) of -1 and +1. Returns max_i |mean of y x_i|, a float: no weight is worth its price any more.
     """
+    _check_points(X, y)
     return (y[:, None] * X).mean(0).abs().max().item()
 
 
@@ -80,7 +101,8 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     A convex problem: with w = p - q, p and q >= 0, the sum of p + q stands for |w|_1, and L-BFGS-B keeps the bounds. Weights
     that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
     """
-    signed, sign = (y[:, None] * X).numpy(), y.numpy()
+    _check_points(X, y)
+    epsilon, signed, sign = check_number("epsilon", epsilon, 0), (y[:, None] * X).numpy(), y.numpy()
     (n, d), size = signed.shape, np.abs(signed).max() or 1.0
     signed, epsilon = signed / size, epsilon / size  # the tolerances are for numbers of size 1
 
@@ -102,6 +124,7 @@ def sample_tsipras(p, mu, d, n, generator):
 
     x_1 = y with probability p, else -y; x_2, ..., x_{d+1} ~ N(mu y, 1); y is -1 or +1, a coin toss. float64.
     """
+    p, mu, d, n = check_number("p", p, 0, 1), check_number("mu", mu), check_count("d", d), check_count("n", n)
     options = {"generator": generator, "dtype": torch.float64, "device": generator.device}
     y = 2.0 * torch.randint(2, (n,), **options) - 1
     kept = torch.rand(n, 1, **options) < p
@@ -115,18 +138,11 @@ def robust_accuracy_tsipras(p, mu, d, epsilon, w1, v):
     The score is w1 x_1 + v (x_2 + ... + x_{d+1}), and the adversary lowers every margin by epsilon (w1 + v d). Returns a float;
     epsilon = 0 gives the clean accuracy.
     """
+    p, mu, d = check_number("p", p, 0, 1), check_number("mu", mu), check_count("d", d)
+    epsilon, w1, v = (check_number(name, one, 0) for name, one in (("epsilon", epsilon), ("w1", w1), ("v", v)))
     price = epsilon * (w1 + v * d)
     spread = v * math.sqrt(d)
     right, wrong = (v * mu * d + sign * w1 - price for sign in (1, -1))
     if spread == 0:  # nothing is random but the reliable feature; a margin of 0 counts as an error
         return float(p * (right > 0) + (1 - p) * (wrong > 0))
     return float(p * ndtr(right / spread) + (1 - p) * ndtr(wrong / spread))
-
-
-def accuracy_gaussian(w, theta, sigma, epsilon):
-    """Return the exact robust accuracy of sign(w . x) where x ~ N(y theta, sigma^2 I) (Schmidt et al. 2018).
-
-    w, theta: (d,). The margin is normal with mean w . theta and deviation sigma |w|_2; the adversary takes epsilon |w|_1.
-    Returns a float; epsilon = 0 gives the clean accuracy.
-    """
-    return float(ndtr(((w @ theta - epsilon * w.abs().sum()) / (sigma * w.norm())).item()))

@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from .checks import check_count, check_signs, described, require
+from .checks import check_count, check_floats, check_network, check_number, check_shape, check_signs, described, require
 from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
 
@@ -31,6 +31,7 @@ def nearest_neighbour_radius(X, y):
     Upper bound for every classifier that answers -1 or +1 everywhere: at opposite points r_i + r_j <= |x_i - x_j|. A
     network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
     """
+    check_floats("X", X, 2)
     check_signs(y, len(X))
     require((y != y[0]).any(), "y must hold both labels, got one only")
     return torch.cdist(X[y > 0], X[y < 0], compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
@@ -67,13 +68,13 @@ def robust_network(X, y, c):
 
 
 def _check_c(c):
-    require(0 <= c < 1, f"c must lie in [0, 1), got {c:g}")
+    require(0 <= check_number("c", c) < 1, f"c must lie in [0, 1), got {c:g}")
 
 
 def theorem_radius(d, c):
     """Return (1 - c) / 4 sqrt(d), the lower bound of Theorem 1 on r_zero."""
     _check_c(c)
-    return (1 - c) / 4 * math.sqrt(d)
+    return (1 - c) / 4 * math.sqrt(check_count("d", d))
 
 
 def zero_radius(d, c):
@@ -88,7 +89,7 @@ def strict_flip_radius(r, c):
     point is the multiple of x_i + x_j at which z_i = z_j = 0 if r >= -(1 - c)/2, else x_i + g x_j, where only z_j = 0.
     """
     _check_c(c)
-    require(abs(r) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
+    require(abs(check_number("r", r)) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
     return math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
 
@@ -113,7 +114,10 @@ def first_flip_along_ray(W, b, a, x, y, u):
     x, u: (d,). y: -1 or +1. f is linear between the breakpoints t_j = -(w_j . x + b_j) / (w_j . u). What is smaller than
     1e-12 of the terms that it sums is rounding, and counts as 0.
     """
-    z, speed = W @ x + b, W @ u
+    check_floats("x", x, 1)
+    check_shape("u", u, len(x))
+    W, b, a, _, _ = check_network(W, b, a, x[None], torch.tensor([check_number("y", y)]))
+    z, speed = W @ x.double() + b, W @ u.double()
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
     terms = z.abs() + ends[:, None] * speed.abs()
@@ -131,12 +135,6 @@ def first_flip_along_ray(W, b, a, x, y, u):
     return ends[-1].item() - values[-1].item() / slope if slope < -1e-12 * (faster @ a.abs()).item() else math.inf
 
 
-def universal_direction(X, y):
-    """Return sum_i y_i x_i, scaled to length 1: (d,). Trained networks give way along it at every point at once."""
-    total = y.to(X.dtype) @ X
-    return total / total.norm()
-
-
 def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=None):
     """Return W, b, a of a two-layer network trained from a small start, scaled to smallest margin 1.
 
@@ -145,6 +143,7 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     one, seed 1: with the seed of the points the first weights would be parallel to them.
     Raises FloatingPointError if the loss is not reached: with few neurons all of them can die.
     """
+    check_floats("X", X, 2)
     check_signs(y, len(X))
     m, d = X.shape
     width = max(2 * m, 32) if width is None else width
@@ -177,16 +176,6 @@ def kkt_radius_orthogonal(d, m_plus, m_minus):
     d: dimension, the points have length sqrt(d). m_plus, m_minus: points of each label. Shared: one neuron a class,
     sqrt(d / m). Memorising: one neuron a point, sqrt(d / (1 + m_minus)).
     """
+    for name, value, least in (("d", d, 1), ("m_plus", m_plus, 1), ("m_minus", m_minus, 0)):
+        check_count(name, value, least)
     return math.sqrt(d / (m_plus + m_minus)), math.sqrt(d / (1 + m_minus))
-
-
-def kkt_networks_orthogonal(X, y):
-    """Return the two extreme KKT networks on orthogonal data, shared and memorising, each W, b, a with all margins 1.
-
-    f = (relu(<sum of positive points, x>) - relu(<sum of negative points, x>)) / d, and f = sum_j y_j relu(<x_j, x>) / d.
-    """
-    require((found := coherence(X)) < 1e-9, f"X must be orthogonal, got coherence {found:g}")
-    check_signs(y, len(X))
-    d, classes = X.shape[1], torch.tensor([1.0, -1.0], dtype=X.dtype, device=X.device)
-    sums = torch.stack([X[y == label].sum(0) for label in classes])
-    return tuple((W / d, torch.zeros_like(a), a) for W, a in ((sums, classes), (X, y.to(X.dtype))))

@@ -11,10 +11,8 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -22,7 +20,7 @@ from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
-from .checks import check_count, check_labels, checked_logits, evaluation_mode, require
+from .checks import check_count, check_labels, check_number, checked_logits, evaluation_mode, require
 from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
 
@@ -51,18 +49,6 @@ def accuracy(model, x, y, attack=None, batch_size=1000):
 def risk(model, x, y, attack=None, batch_size=1000):
     """Return the empirical risk, the mean cross-entropy, at x or x + attack(model, x, y) (slides "Risk", "Adversarial risk")."""
     return cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double().mean().item()
-
-
-def true_risk(model, sample, attack=None, *, n=10_000, generator=None, batch_size=1000):
-    """Return the risk on a distribution that can be sampled, and the standard error of that number (slide "Risk").
-
-    sample: a function (n, generator) -> x (n, ...), y (n,) int64. n: samples drawn. The risk is an expectation; the mean
-    over n fresh samples is off by about one standard error, which falls like 1 / sqrt(n).
-    """
-    check_count("n", n, least=2)
-    x, y = sample(n, generator if generator is not None else torch.Generator("cpu").manual_seed(0))
-    losses = cross_entropy(_perturbed_logits(model, x, y, attack, batch_size), y).double()
-    return losses.mean().item(), (losses.std() / math.sqrt(n)).item()
 
 
 def pgd_attack(epsilon, *, eta=None, steps=7, generator=None, **box):
@@ -163,8 +149,7 @@ def fit(
     check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
     for name, value, most in (("learning_rate", learning_rate, math.inf), ("warmup", warmup, 1), ("average", average, 1)):
-        if not (isinstance(value, Real) and value is not True and 0 <= value <= most and math.isfinite(value)):
-            raise ValueError(f"{name} must be a number from 0 to {most}, got {value!r}")
+        check_number(name, value, 0, most)
     _check_gradients()
     if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
         raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")
@@ -265,13 +250,3 @@ def _save(file, parts, **state):
 def one_cycle(share):
     """Return the step size, relative to its peak, when this share in [0, 1] of the training is done."""
     return share / 0.3 if share < 0.3 else (1 - share) / 0.7
-
-
-def collapsed_at(robust, fall=0.5):
-    """Return the first epoch, from 0, whose robust accuracy is below ``fall`` times the best one before it; None without one.
-
-    Training against a weak attack may go blind from one epoch to the next: the network learns to fool the attack, and a
-    stronger one finds no robustness left ("catastrophic overfitting", Wong et al. 2020). robust: ``History.robust``, by PGD.
-    """
-    fallen = np.less(robust, fall * np.maximum.accumulate(robust))
-    return int(fallen.argmax()) if fallen.any() else None

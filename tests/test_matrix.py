@@ -239,7 +239,6 @@ MATHEMATICS = {
     "exact_radius": lambda dice: robustness.exact_radius_l2(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
     "crown_radius": lambda dice: robustness.crown_radius(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
     "trained_network": lambda dice: robustness.trained_network(POINTS, SIDES),
-    "kkt_networks": lambda dice: robustness.kkt_networks_orthogonal(data.equicorrelated(3, 5, 0.0), SIDES[:3]),
     "random_network": lambda dice: initialization.random_network(3, 4, torch.tanh, dice),
     "naive_sampler": lambda dice: initialization.naive_sampler(3, 4, torch.cos, 5, dice),
     "conditional_sampler": lambda dice: initialization.conditional_sampler(3, 4, torch.cos, 5, dice),

@@ -51,15 +51,10 @@ def test_numpy_integers_are_integers_and_bools_are_not():
         attacks.pgd(linear(), *problem(), 0.1, steps=True)
 
 
-def images(n, generator):
-    return torch.rand(n, 1, 4, 4, generator=generator), torch.zeros(n, dtype=torch.int64)
-
-
 # What takes a count, called with a kind of integer: torch's split and interpolate insist on Python's
 COUNTS = {
     "accuracy": lambda kind: training.accuracy(linear(), *problem(), batch_size=kind(4)),
     "risk": lambda kind: training.risk(linear(), *problem(), batch_size=kind(4)),
-    "true_risk": lambda kind: training.true_risk(linear(), images, n=kind(9), batch_size=kind(4)),
     "fit": lambda kind: training.fit(linear(), *problem(), epochs=kind(2), batch_size=kind(4), progress=False).loss,
     "square": lambda kind: attacks.square(linear(), *problem(), 0.1, queries=kind(9)).tolist(),
     "one_pixel": lambda kind: attacks.one_pixel(
@@ -92,7 +87,7 @@ def test_a_batch_size_that_is_no_count_is_refused(value):
 @pytest.mark.parametrize("option", ["learning_rate", "warmup", "average"])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "half", None, True])
 def test_options_of_training_that_are_no_share_or_size_are_refused(option, value):
-    with pytest.raises(ValueError, match=f"{option} must be a number from 0 to (1|inf), got {value!r}"):
+    with pytest.raises((ValueError, TypeError), match=f"{option} must be a number.*, got {value!r}"):
         training.fit(linear(), *problem(), epochs=1, progress=False, **{option: value})
 
 
