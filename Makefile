@@ -29,7 +29,7 @@ build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_
 	$(PY) scripts/execute.py --frames $<
 
 test: .venv/ready-test ## set up, run everything that checks
-	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 quick: .venv/ready-test ## set up, run what needs no browser and no notebook
 	$(PY) -m pytest -n 2 -m "not slow"

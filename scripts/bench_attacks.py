@@ -1,8 +1,8 @@
 """The attacks beside their peers, for bench.py: one table and one figure.
 
 The unit of cost is the floor: one forward and one backward pass to the input, times the attack's steps. Contenders take
-turns, and the medians of their times are compared: CPU time, or on a GPU the time until it is idle. torchattacks,
-foolbox, ART and cleverhans are an extra, ``pip install -e '.[peers]'``: what is not installed is left out.
+turns, and the medians of their times are compared: CPU time, or on a GPU the time until it is idle. torchattacks and
+foolbox are an extra, ``pip install -e '.[peers]'``; ART and cleverhans join where they are installed.
 """
 
 import functools

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTIONS = {"runs", "executed", "moved"}
@@ -137,14 +138,18 @@ def executed(moved):
 
 
 @pytest.fixture(scope="session")
-def built(moved, tmp_path_factory):
-    """The folder of the export of the suite's own runs, made without a remote: site/ and slides/."""
+def built(moved, pytestconfig):
+    """The folder of the export of the suite's own runs, made without a remote: site/ and slides/. One process makes it for all."""
     import executions
 
-    folder = tmp_path_factory.mktemp("export")
+    folder = pytestconfig.executions / "export"
     for path in executions.NOTEBOOKS:
         status, printed, output, _ = moved(path)
         assert status == 0, printed
-    status, printed = executions.run(["scripts/talk.py", "--site", "--executed", output.parent, "--output", folder])
-    assert status == 0, printed
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            new = folder.with_suffix(".new")
+            status, printed = executions.run(["scripts/talk.py", "--site", "--executed", output.parent, "--output", new])
+            assert status == 0, printed
+            new.rename(folder)
     return folder
