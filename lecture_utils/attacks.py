@@ -28,7 +28,7 @@ from .losses import cross_entropy, log_odds, margin
 
 LOSSES = {"cross_entropy": cross_entropy, "margin": lambda logits, y: -margin(logits, y)}  # an attack climbs either
 PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
-STRONGEST_RUNS = (None, 10), (0, 15), (1, 15), (2, 15), (None, 20)  # which wrong class (None: the log-odds), how many steps
+STRONGEST_RUNS = (None, 4), (0, 10), (1, 10), (2, 8), (None, 12)  # which wrong class (None: the log-odds), how many steps
 NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
 MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area

@@ -139,7 +139,7 @@ def executed(moved):
 
 @pytest.fixture(scope="session")
 def built(moved, pytestconfig):
-    """The folder of the export of the suite's own runs, made without a remote: site/ and slides/. One process makes it for all."""
+    """The folder of the export of the suite's own runs, without a remote: site/ and slides/. One process makes it for all."""
     import executions
 
     folder = pytestconfig.executions / "export"
