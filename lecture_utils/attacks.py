@@ -252,7 +252,7 @@ def strongest(model, x, y, epsilon, *, generator=None):
 # ---- the smallest perturbation -----------------------------------------------------------------------
 
 
-def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=40):
+def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
     """Return a small delta with model(x + delta) = target, by box-constrained L-BFGS (Szegedy et al. 2013).
 
     Minimises c |delta|_2 + cross_entropy(f(x + delta), target) over 0 <= x + delta <= 1, and searches for the

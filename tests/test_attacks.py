@@ -958,7 +958,7 @@ def test_lbfgs_is_as_short_as_its_peer_that_takes_as_many_passes(digits):
     ours = attacks.lbfgs(counted, x, target)
     peer, goal = foolbox.attacks.DDNAttack(steps=len(sizes)), foolbox.criteria.TargetedMisclassification(target)
     theirs = peer(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, goal, epsilons=None)[1] - x
-    assert (model(x + ours).argmax(1) == target).all() and len(sizes) < 100
+    assert (model(x + ours).argmax(1) == target).all() and len(sizes) < 160
     assert ours.flatten(1).norm(dim=1).mean() < theirs.flatten(1).norm(dim=1).mean()
 
 

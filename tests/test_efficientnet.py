@@ -125,14 +125,9 @@ def test_it_takes_float32_pictures_whatever_the_defaults_are(photographs):
 
 
 @pytest.mark.slow
-def test_photographs_become_ostriches_and_the_attack_is_as_short_as_its_best_peer_in_as_many_steps(photographs):
-    foolbox = pytest.importorskip("foolbox")
+def test_photographs_become_ostriches_and_the_attack_is_as_short_as_its_best_peer_in_five_times_the_steps(photographs):
     model, x = photographs
     x, ostrich = x[1:3], torch.full((2,), model.categories.index("ostrich"))
-    delta = attacks.lbfgs(model, x, ostrich, walk=40, c_steps=1, max_iter=3)
-    peer = foolbox.attacks.DDNAttack(steps=50, gamma=0.02)
-    goal = foolbox.criteria.TargetedMisclassification(ostrich)
-    theirs = peer(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, goal, epsilons=None)[1] - x
-    ours, theirs = (one.flatten(1).norm(dim=1) for one in (delta, theirs))
+    delta = attacks.lbfgs(model, x, ostrich)
     assert (model(x + delta).argmax(1) == ostrich).all()
-    assert (ours < theirs).all() and (ours < 1.13 * torch.tensor([0.449, 0.206])).all()  # found by 500 steps of DDN
+    assert (delta.flatten(1).norm(dim=1) < 1.05 * torch.tensor([0.449, 0.202])).all()  # found by 500 steps of foolbox's DDN

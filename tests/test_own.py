@@ -53,6 +53,13 @@ def test_the_place_on_the_pad_does_not_matter():
     assert torch.equal(own.digit(own.SEVEN), own.digit(moved))
 
 
+def test_a_stroke_is_as_wide_as_the_pen_from_end_to_end():
+    image = own.digit([[(140, 60), (140, 140), (140, 220)]])[0, 0]
+    height = 220 - 60 + own.PEN  # with its round ends, which is 20 pixels of the image
+    widths = image.sum(1)[image.sum(1) > 0] * height / 20
+    assert len(widths) == 20 and (widths - own.PEN).abs().max() < 6  # the image's pixels are 9 of the pad's
+
+
 @pytest.mark.parametrize("strokes", [[], [[]]])
 def test_no_strokes_are_a_black_image(strokes):
     assert torch.equal(own.digit(strokes), torch.zeros(1, 1, 28, 28))
