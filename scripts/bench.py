@@ -13,6 +13,7 @@ exact       exact distances of two-layer networks against their width (bench_rob
 radii       section 2's curve of radii against d: training, bounds, closed form
 samplers    a network of width one million: time and memory of two samplers (bench_initialization.py)
 export      exported pages and slides: seconds, sizes, time of a slider's move (bench_export.py)
+notebooks   each from top to bottom, on all cores and on one: seconds, memory, where the time goes (bench_notebooks.py)
 load        twenty kernels of notebook 1 starting together: memory, seconds (bench_load.py; LECTURE_KERNELS: another number)
 fuzz        10,000 pictures, idx files, manifests, parameters and slider moves of every kind: no crash, bounded memory
 training    seconds of adversarial training until a network is robust, for every way to train (bench_training.py)
@@ -37,6 +38,7 @@ import bench_attacks
 import bench_export
 import bench_initialization
 import bench_load
+import bench_notebooks
 import bench_robustness
 import bench_sliders
 import bench_training
@@ -195,7 +197,7 @@ def target(claim, value, limit):
 
 SECTIONS = {"sliders": sliders, "memory": memory} | bench_attacks.sections(target) | bench_robustness.sections(target)
 SECTIONS |= bench_initialization.sections(target) | bench_training.sections(target) | bench_export.sections(target)
-SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target)
+SECTIONS |= bench_load.sections(target) | bench_sliders.sections(target) | bench_notebooks.sections(target)
 
 
 def save(results):
@@ -211,6 +213,7 @@ TABLES = {  # of tests/README.md, by section
     "strongest": bench_attacks.shown_strongest,
     "export": lambda measured: bench_export.computing_table(measured["computing"]),
     "explorers": bench_sliders.table,
+    "notebooks": bench_notebooks.table,
 }
 
 

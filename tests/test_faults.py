@@ -485,6 +485,12 @@ def drawn():
     ]
 
 
+def test_the_frame_of_a_pixel_stands_around_it():
+    panel = plots.Images(2).update([torch.rand(1, 1, 4, 8)] * 2, ["", ""], "Two.", pixels=[(1, 5), None])
+    shown, hidden = panel.frames
+    assert shown.get_bbox().bounds == (5 / 8, 1 - 2 / 4, 1 / 8, 1 / 4) and shown.get_visible() and not hidden.get_visible()
+
+
 def test_a_histogram_counts_every_sample_between_the_ends_of_its_axis():
     panel = plots.Distribution(["drawn"], ("x", 0, 3), 1, ["y"], ("x", 0, 1), ("y", 0, 1))
     panel.update([[-1, 1.5, 9, 9]], [0, 1], [[0, 1]], 0.5, "one sample in the middle, three outside")
