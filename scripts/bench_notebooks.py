@@ -38,7 +38,7 @@ def _on_one_core(path):
 
 def _run(path):
     """Execute a notebook in a fresh kernel; return seconds, of which kind, its CPU time, its memory, and its longest cell."""
-    options = {"kernel_name": "python3", "cwd": execute.NOTEBOOKS, "progress_bar": False}
+    options = {"kernel_name": "python3", "cwd": execute.NOTEBOOKS, "progress_bar": False, "extra_arguments": execute.QUIET}
     start = time.perf_counter()
     with execute.Peak() as peak:
         done = papermill.execute_notebook(execute.read(path), None, **options)

@@ -29,7 +29,9 @@ NOTEBOOKS = ROOT / "notebooks"
 SECONDS = 300  # for a cell; a notebook takes less than 60 on two cores
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-QUIET = "__import__('logging').getLogger('asyncio').setLevel('CRITICAL')"
+# No warning about encryption at every start, nor of a kernel that ends while it still listens.
+SILENCE = "__import__('logging').getLogger('asyncio').setLevel('CRITICAL')"
+QUIET = ["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={SILENCE}"]
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -117,8 +119,7 @@ def execute(notebook, parameters=None, frames=None):
         named = os.path.expanduser(os.environ["LECTURE_DATA"])
         os.environ["LECTURE_DATA"] = os.path.abspath(named)  # the kernel runs in another folder
     os.environ["LECTURE_FRAMES"] = str(frames.resolve()) if frames else ""
-    # No warning about encryption at every start, nor of a kernel that ends while it still listens.
-    options = ["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={QUIET}"]
+    options = [*QUIET]
     if frames:  # see frames.py
         path = filter(None, [os.fspath(Path(__file__).parent), os.environ.get("PYTHONPATH")])
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(path).split(os.pathsep)))
