@@ -146,6 +146,17 @@ def test_the_exact_radius_is_that_of_brute_force_in_fractions(kind, seeds):
     assert refused <= (7 if kind == "all but parallel" else 2)  # of 20; also where f touches zero without crossing it
 
 
+@pytest.mark.parametrize(("seed", "k", "d"), [(8, 8, 3), (15, 8, 3), (19, 5, 4), (64, 12, 3), (98, 10, 3), (192, 10, 4)])
+def test_the_exact_radius_is_shorter_where_convex_concave_steps_end_too_early(seed, k, d):
+    generator = torch.Generator().manual_seed(seed)
+    W, b, a, x = (torch.randn(*shape, generator=generator).double() for shape in ((k, d), (k,), (k,), (1, d)))
+    f = lambda point: (torch.relu(point @ W.T + b) @ a).item()  # noqa: E731
+    network = W, b, a, x, torch.tensor([1.0 if f(x) >= 0 else -1.0]).double()
+    (exact, delta), (upper, _) = radii.exact_radius_l2(*network), radii.convex_concave_radius(*network)
+    assert exact.item() < 0.995 * upper.item() and f(x) * f(x + delta) < 0
+    assert delta.norm().item() == pytest.approx(exact.item(), rel=1e-9)
+
+
 @pytest.mark.parametrize("solver", [radii.exact_radius_l2, radii.exact_radius_linf, radii.convex_concave_radius])
 @pytest.mark.parametrize("far", [-10.0, -1e5, -1e10, -1e12, -1e15])
 def test_no_radius_depends_on_a_neuron_that_never_fires(solver, far):
