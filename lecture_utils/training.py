@@ -99,6 +99,7 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     Each backward pass gives two gradients: the one in the weights makes a step of the optimizer, the one in x moves delta by
     epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
     """
+    epsilon = check_number("epsilon", epsilon, 0)
     lower, upper = (-x).clamp(min=-epsilon), (1 - x).clamp(max=epsilon)
     delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     for _ in range(replays):

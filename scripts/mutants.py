@@ -33,7 +33,7 @@ TESTS = {
     "ball": "attacks matrix",
     "checks": "attacks robustness training numbers",
     "concentration": "initialization",
-    "data": "data faults pictures fuzz",
+    "data": "data networks faults pictures fuzz",
     "efficientnet": "efficientnet",
     "explore": "own faults fuzz",
     "initialization": "initialization",

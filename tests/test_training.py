@@ -184,7 +184,8 @@ def test_free_steps_move_the_weights_and_delta_at_every_pass(digits):
     assert len(model.seen) == 4 and all(model.modes) and not torch.equal(weights(model), before)
     for earlier, later in zip(model.seen, model.seen[1:], strict=False):
         assert not torch.equal(earlier, later)
-        assert (later - x[:20]).abs().max() <= 0.1 + 1e-7 and later.min() >= 0 and later.max() <= 1
+    for seen in model.seen:
+        assert (seen - x[:20]).abs().max() <= 0.1 + 1e-7 and seen.min() >= 0 and seen.max() <= 1
 
 
 # ---- training ----------------------------------------------------------------------------------------
