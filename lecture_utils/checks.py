@@ -127,6 +127,16 @@ def check_signs(y, n):
         raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {got}")
 
 
+def check_points(X, y):
+    """Raise unless X is a finite tensor of floats (n, d) and y holds -1 and +1, one a row."""
+    check_floats("X", X, 2)
+    check_signs(y, len(X))
+
+
+def check_coherence(c):
+    require(0 <= check_number("c", c) < 1, f"c must lie in [0, 1), got {c:g}")
+
+
 def check_network(W, b, a, X, y):
     """Check a two-layer network W (k, d), b (k,), a (k,), points X (n, d), labels y (n,) of -1 and +1; return them in float64."""
     for name, part, dim in (("W", W, 2), ("b", b, 1), ("a", a, 1), ("X", X, 2)):

@@ -26,7 +26,7 @@ import torch
 from filelock import FileLock
 
 from . import import_torchvision
-from .checks import check_choice, check_count, check_number, require
+from .checks import check_choice, check_coherence, check_count, require
 
 SHIPPED = Path(__file__).resolve().with_name("shipped")  # of a wheel; in a checkout it is data/
 FOLDER = SHIPPED if SHIPPED.exists() else SHIPPED.parent.parent / "data"
@@ -404,7 +404,7 @@ def equicorrelated(m, d, c, generator=None):
     """
     check_count("m", m)
     check_count("d", d, least=m + 1)
-    require(0 <= check_number("c", c) < 1, f"c must lie in [0, 1), got {c:g}")
+    check_coherence(c)
     generator = generator or torch.Generator("cpu").manual_seed(0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

@@ -16,17 +16,12 @@ from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 from torch.nn.functional import softplus
 
-from .checks import check_count, check_floats, check_number, check_shape, check_signs
-
-
-def _check_points(X, y):
-    check_floats("X", X, 2)
-    check_signs(y, len(X))
+from .checks import check_count, check_floats, check_number, check_points, check_shape
 
 
 def _check_line(w, X, y, epsilon):
     """Check a linear classifier on points, and return epsilon."""
-    _check_points(X, y)
+    check_points(X, y)
     check_shape("w", w, X.shape[1])
     return check_number("epsilon", epsilon, 0)
 
@@ -91,7 +86,7 @@ def collapse_threshold(X, y):
 
     X: (n, d). y: (n,) of -1 and +1. Returns max_i |mean of y x_i|, a float: no weight is worth its price any more.
     """
-    _check_points(X, y)
+    check_points(X, y)
     return (y[:, None] * X).mean(0).abs().max().item()
 
 
@@ -101,7 +96,7 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     A convex problem: with w = p - q, p and q >= 0, the sum of p + q stands for |w|_1, and L-BFGS-B keeps the bounds. Weights
     that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
     """
-    _check_points(X, y)
+    check_points(X, y)
     epsilon, signed, sign = check_number("epsilon", epsilon, 0), (y[:, None] * X).numpy(), y.numpy()
     (n, d), size = signed.shape, np.abs(signed).max() or 1.0
     signed, epsilon = signed / size, epsilon / size  # the tolerances are for numbers of size 1

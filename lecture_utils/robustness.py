@@ -11,7 +11,18 @@ import math
 
 import torch
 
-from .checks import check_count, check_floats, check_network, check_number, check_shape, check_signs, described, require
+from .checks import (
+    check_coherence,
+    check_count,
+    check_floats,
+    check_network,
+    check_number,
+    check_points,
+    check_shape,
+    check_signs,
+    described,
+    require,
+)
 from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
 
 
@@ -31,8 +42,7 @@ def nearest_neighbour_radius(X, y):
     Upper bound for every classifier that answers -1 or +1 everywhere: at opposite points r_i + r_j <= |x_i - x_j|. A
     network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
     """
-    check_floats("X", X, 2)
-    check_signs(y, len(X))
+    check_points(X, y)
     require((y != y[0]).any(), "y must hold both labels, got one only")
     return torch.cdist(X[y > 0], X[y < 0], compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
 
@@ -56,7 +66,7 @@ def robust_network(X, y, c):
     """
     _check_sphere(X)
     check_signs(y, len(X))
-    _check_c(c)
+    check_coherence(c)
     if (found := coherence(X)) > c + 100 * torch.finfo(X.dtype).eps:
         twice = found > 1 - 1e-6 and (X @ X.T / X.shape[1]).fill_diagonal_(0.0).max() > 1 - 1e-6
         same = " (a point occurs twice)" if twice else ""
@@ -67,13 +77,9 @@ def robust_network(X, y, c):
     return W, b, y.to(X.dtype, copy=True)
 
 
-def _check_c(c):
-    require(0 <= check_number("c", c) < 1, f"c must lie in [0, 1), got {c:g}")
-
-
 def theorem_radius(d, c):
     """Return (1 - c) / 4 sqrt(d), the lower bound of Theorem 1 on r_zero."""
-    _check_c(c)
+    check_coherence(c)
     return (1 - c) / 4 * math.sqrt(check_count("d", d))
 
 
@@ -88,7 +94,7 @@ def strict_flip_radius(r, c):
     r: <x_i, x_j> / d, at most c in size. The set {z_j >= 0, z_j >= z_i} of the network of Theorem 1 is convex. Its nearest
     point is the multiple of x_i + x_j at which z_i = z_j = 0 if r >= -(1 - c)/2, else x_i + g x_j, where only z_j = 0.
     """
-    _check_c(c)
+    check_coherence(c)
     require(abs(check_number("r", r)) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
     return math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
@@ -116,8 +122,8 @@ def first_flip_along_ray(W, b, a, x, y, u):
     """
     check_floats("x", x, 1)
     check_shape("u", u, len(x))
-    W, b, a, _, _ = check_network(W, b, a, x[None], torch.tensor([check_number("y", y)]))
-    z, speed = W @ x.double() + b, W @ u.double()
+    W, b, a, (x,), (y,) = check_network(W, b, a, x[None], x.new_tensor([check_number("y", y)]))
+    z, speed = W @ x + b, W @ u.double()
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
     terms = z.abs() + ends[:, None] * speed.abs()
@@ -143,8 +149,7 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     one, seed 1: with the seed of the points the first weights would be parallel to them.
     Raises FloatingPointError if the loss is not reached: with few neurons all of them can die.
     """
-    check_floats("X", X, 2)
-    check_signs(y, len(X))
+    check_points(X, y)
     m, d = X.shape
     width = max(2 * m, 32) if width is None else width
     check_count("width", width)

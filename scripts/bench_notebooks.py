@@ -4,8 +4,6 @@ import os
 import time
 from collections import Counter
 
-import papermill
-
 import execute
 
 KINDS = "imports", "figures", "checks", "the rest"  # of the cells, by what takes most of their time
@@ -38,10 +36,9 @@ def _on_one_core(path):
 
 def _run(path):
     """Execute a notebook in a fresh kernel; return seconds, of which kind, its CPU time, its memory, and its longest cell."""
-    options = {"kernel_name": "python3", "cwd": execute.NOTEBOOKS, "progress_bar": False, "extra_arguments": execute.QUIET}
     start = time.perf_counter()
     with execute.Peak() as peak:
-        done = papermill.execute_notebook(execute.read(path), None, **options)
+        done = execute.performed(execute.read(path))
     seconds = time.perf_counter() - start
     spent = {cell.id: cell.metadata.papermill.duration for cell in done.cells if cell.cell_type == "code"}
     kinds = Counter()

@@ -29,9 +29,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SECONDS = 300  # for a cell; a notebook takes less than 60 on two cores
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-# No warning about encryption at every start, nor of a kernel that ends while it still listens.
-SILENCE = "__import__('logging').getLogger('asyncio').setLevel('CRITICAL')"
-QUIET = ["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={SILENCE}"]
+QUIET = "__import__('logging').getLogger('asyncio').setLevel('CRITICAL')"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -106,7 +104,12 @@ def meaning(word):
 
 
 def execute(notebook, parameters=None, frames=None):
-    """Return a notebook executed in notebooks/ and normalised. Raises NotebookError where something in it failed.
+    """Return a notebook executed in notebooks/ and normalised. Arguments and errors: as ``performed`` has them."""
+    return normalise(performed(notebook, parameters, frames))
+
+
+def performed(notebook, parameters=None, frames=None):
+    """Return a notebook executed in notebooks/, with papermill's times. Raises NotebookError where something in it failed.
 
     frames: a folder into which the explorers write the pictures of all positions, or None.
     """
@@ -119,7 +122,8 @@ def execute(notebook, parameters=None, frames=None):
         named = os.path.expanduser(os.environ["LECTURE_DATA"])
         os.environ["LECTURE_DATA"] = os.path.abspath(named)  # the kernel runs in another folder
     os.environ["LECTURE_FRAMES"] = str(frames.resolve()) if frames else ""
-    options = [*QUIET]
+    # No warning about encryption at every start, nor of a kernel that ends while it still listens.
+    options = ["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={QUIET}"]
     if frames:  # see frames.py
         path = filter(None, [os.fspath(Path(__file__).parent), os.environ.get("PYTHONPATH")])
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(path).split(os.pathsep)))
@@ -135,7 +139,7 @@ def execute(notebook, parameters=None, frames=None):
         raise NotebookError(f"the kernel did not start or was lost: {type(error).__name__}: {error}") from error
     if errors := hidden_errors(done):
         raise NotebookError("an error that no cell shows:\n" + "\n".join(errors))
-    return normalise(done)
+    return done
 
 
 def hidden_errors(notebook):

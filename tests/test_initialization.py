@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 import bench_initialization
+import execute
 from lecture_utils import concentration, initialization
 from lecture_utils.concentration import ACTIVATIONS
 
@@ -245,9 +246,14 @@ THRESHOLDS = {1: 8.64, 2: 11.13, 3: 13.39, 5: 17.57, 10: 27.2, 20: 45.3, 50: 97.
 
 @pytest.mark.parametrize("k", THRESHOLDS)
 def test_the_slides_chi_square_bound_is_true_from_its_smallest_gamma_on_and_false_below(k):
-    for t, holds in ((THRESHOLDS[k] - 0.06, True), (1, True), (THRESHOLDS[k] + 0.06, False), (2 * THRESHOLDS[k], False)):
-        gamma = 2 * math.exp(-t)
-        assert (concentration.chi2_tail(k, concentration.chi2_bound(k, gamma)) <= gamma) == holds
+    cells = {cell.id: cell.source for cell in execute.read(execute.NOTEBOOKS / "3_initialization.ipynb").cells}
+    names = {"math": math, "optimize": optimize, "concentration": concentration}
+    exec(cells["s3-36"], names)
+    smallest = names["least_gamma"](k)
+    assert math.log(2 / smallest) == pytest.approx(THRESHOLDS[k], abs=0.06)
+    for factor, holds in ((1.01, True), (10, True), (0.99, False), (0.5, False)):
+        gamma = smallest * factor
+        assert gamma >= 1 or (concentration.chi2_tail(k, concentration.chi2_bound(k, gamma)) <= gamma) == holds
 
 
 def test_the_slides_bound_fails_for_one_variable_and_a_small_gamma():
@@ -518,8 +524,9 @@ def test_a_gamma_outside_zero_and_one_is_refused(gamma):
         lambda: initialization.certified_step(9, 9, gamma, 0.5, 0.5, 1.0, 1.0),
         lambda: initialization.certified_step_any_width(9, 9, gamma, 0.5, 0.5, 1.0, 1.0, 1.0),
     ]  # fmt: skip
+    kind = "probability strictly between" if gamma in (0, 1) else "number from"
     for call in calls:
-        with pytest.raises(ValueError, match="gamma must be a (probability|number from 0 to 1)"):
+        with pytest.raises(ValueError, match=f"gamma must be a {kind} 0 (to|and) 1, got {gamma}"):
             call()
 
 

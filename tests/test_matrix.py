@@ -238,6 +238,9 @@ MATHEMATICS = {
     "strict_radii": lambda dice: robustness.strict_radii(data.equicorrelated(3, 5, 0.2), SIDES[:3], 0.25),
     "exact_radius": lambda dice: robustness.exact_radius_l2(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
     "crown_radius": lambda dice: robustness.crown_radius(*robustness.robust_network(POINTS, SIDES, 0.9), POINTS, SIDES),
+    "first_flip": lambda dice: robustness.first_flip_along_ray(
+        *robustness.robust_network(POINTS, SIDES, 0.9), POINTS[0], SIDES[0].item(), POINTS[1]
+    ),
     "trained_network": lambda dice: robustness.trained_network(POINTS, SIDES),
     "random_network": lambda dice: initialization.random_network(3, 4, torch.tanh, dice),
     "naive_sampler": lambda dice: initialization.naive_sampler(3, 4, torch.cos, 5, dice),

@@ -172,7 +172,7 @@ def test_what_prose_says_of_the_package_exists():
         texts += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     spans = [span for text in texts for span in re.findall(r"`([^`\n]+)`", text)]
     named = [(module, name) for span in spans for module, name in re.findall(r"(?<![\w/])(\w+)\.(\w+)", span) if module in found]
-    assert len(named) > 15 and not [pair for pair in named if pair[1] != "py" and not hasattr(found[pair[0]], pair[1])]
+    assert len(named) >= 20 and not [pair for pair in named if pair[1] != "py" and not hasattr(found[pair[0]], pair[1])]
     given = [one[1] for span in spans if (one := re.fullmatch(r"(\w+)=[\w\".]+", span))]
     assert len(given) > 3 and not set(given) - options - {"fill", "strict"}  # Pillow's, and Python's
 
