@@ -390,7 +390,7 @@ def test_damaged_weights_are_an_error(script):
     "layer",
     [nn.GELU(), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 4, 3, stride=(1, 2)),
      nn.Linear(3, 2, bias=False), nn.MaxPool2d(3, stride=2), nn.BatchNorm2d(3, affine=False), nn.AdaptiveMaxPool2d(2),
-     nn.Flatten(0)],
+     nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(0)],
     ids=str,
 )  # fmt: skip
 def test_a_layer_that_the_script_does_not_know_is_refused_at_export(layer):
@@ -514,10 +514,15 @@ def opened(browser, folder, name):
 
 def sentence(browser, before):
     """Return what the explorer says, once it says something else than before."""
+    return after(browser, "document.querySelector('.sentence')?.textContent", before)
+
+
+def after(browser, expression, before):
+    """Return what an expression of the page gives, once it is something, and something else than before."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        if (said := browser.evaluate("document.querySelector('.sentence')?.textContent")) and said != before:
-            return said
+        if (now := browser.evaluate(expression)) and now != before:
+            return now
         time.sleep(0.05)
     raise AssertionError(f"it goes on saying {before!r}")
 
@@ -529,8 +534,7 @@ def typed(browser, key, text):
 
 def place(browser):
     """Return the address once it has rested."""
-    time.sleep(1)
-    return browser.evaluate("location.href").partition("#")[2]
+    return rested(browser, "location.href").partition("#")[2]
 
 
 def test_an_epsilon_that_is_typed_gives_the_verdict_and_the_confidence_of_python(browser, folder):
@@ -545,9 +549,10 @@ def test_an_epsilon_that_is_typed_gives_the_verdict_and_the_confidence_of_python
     model.categories = data.CLASSES["digits"]
     (first, second) = networks.verdicts(model, torch.cat([x[:1], x[:1] + delta]))
     assert said == f"With ε = 0.137 and η = 0.1 the class is {second}; before it was {first}."
-    assert browser.evaluate("document.querySelector('[role=status]').textContent") in (said, "")
     assert place(browser) == "panda.epsilon=0.137"
-    assert browser.evaluate("document.querySelector('[role=status]').textContent") == said
+    spoken = None
+    while spoken != said:  # told once the keys rest: a busy machine may have rested in between
+        spoken = after(browser, "document.querySelector('[role=status]').textContent", spoken)
 
 
 def test_the_face_is_that_of_python_in_a_worker_or_not(browser, folder):
@@ -581,8 +586,13 @@ def test_a_stroke_is_attacked_and_the_address_brings_it_back(browser, folder):
 
 def settled(browser):
     """Return the sentence after the last of some moves."""
+    return rested(browser, "document.querySelector('.sentence').textContent")
+
+
+def rested(browser, expression):
+    """Return what an expression of the page gives, once it gives the same for a second."""
     said = None
-    while said != (said := browser.evaluate("document.querySelector('.sentence').textContent")):
+    while said != (said := browser.evaluate(expression)):
         time.sleep(1)
     return said
 
