@@ -46,31 +46,49 @@ def small_cnn(size, mean, std, strides=(1, 2), widths=(16, 32), hidden=64, class
 
 
 class Halving(nn.Module):
-    """A 3 x 3 convolution that halves the image, and one more beside a shortcut; both with batch normalisation."""
+    """Layers that halve the image, some beside a shortcut that do not, and an activation of the sum."""
 
-    def __init__(self, before, after):
+    def __init__(self, halve, refine, activation):
         super().__init__()
-        self.halve = nn.Sequential(
-            nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.ReLU()
-        )
-        self.refine = nn.Sequential(nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after))
+        self.halve, self.refine, self.activation = nn.Sequential(*halve), nn.Sequential(*refine), activation
 
     def forward(self, x):
         x = self.halve(x)
-        return torch.relu(x + self.refine(x))
+        return self.activation(x + self.refine(x))
+
+
+def _convolution(before, after, size=3, stride=1):
+    return nn.Conv2d(before, after, size, stride=stride, padding=1, bias=False)
 
 
 def small_resnet(mean, std, widths=(48, 112, 176), stem=24, classes=10):
     """Return an untrained residual network for colour images (n, 3, h, w): a stem, three ``Halving`` blocks, one linear layer.
 
     mean, std: of the training pixels, one a channel. widths: channels of the blocks. stem: channels of the first convolution,
-    2 x 2. With the widths as given: 652,002 weights.
+    2 x 2.
     """
     layers, channels = [Normalize(mean, std), nn.Conv2d(3, stem, 2), nn.ReLU()], stem
     for width in widths:
-        layers, channels = [*layers, Halving(channels, width)], width
+        halve = _convolution(channels, width), nn.MaxPool2d(2), nn.BatchNorm2d(width), nn.ReLU()
+        layers.append(Halving(halve, [_convolution(width, width), nn.BatchNorm2d(width)], nn.ReLU()))
+        channels = width
     layers += [nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # 1.5 times as fast on a processor
+
+
+def smooth_resnet(mean, std, widths=(64, 128, 192), classes=10):
+    """Return an untrained residual network as ``small_resnet``, deeper at the same cost: its blocks begin with a stride of 2.
+
+    mean, std: of the training pixels, one a channel. widths: channels of the blocks. The activation is smooth, SiLU: trained
+    against an attack, a network of this size gets further with it (Xie et al. 2020).
+    """
+    layers, channels = [Normalize(mean, std)], 3
+    for width in widths:
+        halve = _convolution(channels, width, 4 if channels == 3 else 3, stride=2), nn.BatchNorm2d(width), nn.SiLU()
+        refine = _convolution(width, width), nn.BatchNorm2d(width), nn.SiLU(), _convolution(width, width), nn.BatchNorm2d(width)
+        layers, channels = [*layers, Halving(halve, refine, nn.SiLU())], width
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def two_layer(x, W, b, a, activation=torch.relu):
@@ -134,7 +152,8 @@ def load(name):
         )
     with _restored(listed):
         with torch.device("meta"):  # a wrong architecture takes no memory
-            model = {"small_cnn": small_cnn, "small_resnet": small_resnet}[entry["network"]](**entry["architecture"])
+            builders = {one.__name__: one for one in (small_cnn, small_resnet, smooth_resnet)}
+            model = builders[entry["network"]](**entry["architecture"])
         tensors = read_tensors(content)
         if {key: one.shape for key, one in model.state_dict().items()} != {key: one.shape for key, one in tensors.items()}:
             raise ValueError(f"the architecture of {name} does not have the tensors of {path.name}")

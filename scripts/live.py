@@ -45,9 +45,8 @@ def layers(module, name=""):
             return [one for key, part in module.named_children() for one in layers(part, prefix + key)]
         case networks.Normalize(mean=mean, std=std):
             return [{"layer": "Normalize", "mean": mean.flatten().tolist(), "std": std.flatten().tolist()}]
-        case networks.Halving(halve=halve, refine=refine):
-            halves, refines = layers(halve, f"{prefix}halve"), layers(refine, f"{prefix}refine")
-            return [{"layer": "Halving", "halve": halves, "refine": refines}]
+        case networks.Halving():
+            return [{"layer": "Halving"} | {part: layers(one, prefix + part) for part, one in module.named_children()}]
         case nn.Conv2d(groups=1, dilation=(1, 1), padding_mode="zeros", stride=(s, t), padding=(p, q)) if (s, p) == (t, q):
             return [{"layer": "Conv2d", "name": name, "stride": s, "padding": p}]
         case nn.Linear(bias=torch.Tensor()):
@@ -56,7 +55,9 @@ def layers(module, name=""):
             return [{"layer": "BatchNorm2d", "name": name, "eps": module.eps}]
         case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False, kernel_size=int(size)) if module.stride == size:
             return [{"layer": "MaxPool2d", "size": size}]
-        case nn.ReLU() | nn.Flatten(start_dim=1, end_dim=-1) | nn.AdaptiveMaxPool2d(output_size=1):
+        case nn.ReLU() | nn.SiLU() | nn.Flatten(start_dim=1, end_dim=-1):
+            return [{"layer": type(module).__name__}]
+        case nn.AdaptiveMaxPool2d(output_size=1) | nn.AdaptiveAvgPool2d(output_size=1):
             return [{"layer": type(module).__name__}]
     raise TypeError(f"live.js knows no layer {module}")
 

@@ -51,13 +51,13 @@ RECIPES = {
         "judged": {"epsilon": 8 / 255, "images": 200},
     },
     "cifar10-robust": {
-        "dataset": "cifar10", "seed": 0, "epochs": 22, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
-        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "architecture": {},
-        "epsilon": 8 / 255, "steps": 2, "attacked": 1000, "auto_attacked": 200,
+        "dataset": "cifar10", "seed": 0, "epochs": 72, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
+        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "builder": "smooth_resnet", "architecture": {},
+        "epsilon": 8 / 255, "steps": 2, "attacked": 1000, "auto_attacked": 1000,
     },
 }  # fmt: skip
 OPTIONS = ("batch_size", "learning_rate", "warmup", "average")  # of ``fit``
-APART = ("architecture", "attacked", "auto_attacked", "judged", "one_pixel")  # no part of the training
+APART = ("builder", "architecture", "attacked", "auto_attacked", "judged", "one_pixel")  # no part of the training
 
 
 def shifted(pixels, mirror):
@@ -144,7 +144,7 @@ def train(name):
     grey = len(mean) == 1
     architecture = recipe["architecture"] | ({"mean": mean[0], "std": std[0]} if grey else {"mean": mean, "std": std})
     torch.manual_seed(recipe["seed"])  # the initial weights
-    builder = networks.small_cnn if grey else networks.small_resnet
+    builder = getattr(networks, recipe.get("builder", "small_cnn" if grey else "small_resnet"))
     model = builder(**architecture)
     if recipe.get("whiten"):
         whiten(model, x[:5000])

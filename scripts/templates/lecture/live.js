@@ -103,6 +103,14 @@ const LAYERS = {
             },
         }
     },
+    SiLU: (_, __, shape) => {
+        let x, share
+        return {
+            shape,
+            forward: given => (x = given, share = x.map(one => 1 / (1 + Math.exp(-one))), x.map((one, i) => one * share[i])),
+            backward: slope => slope.map((one, i) => one * share[i] * (1 + x[i] * (1 - share[i]))),
+        }
+    },
     Flatten: (_, __, shape) => ({shape: [shape.reduce((all, one) => all * one), 1, 1], forward: x => x, backward: slope => slope}),
     Linear: ({name}, stored, shape) => {
         const {shape: [rows, columns], values: W} = stored[`${name}.weight`], b = stored[`${name}.bias`].values
@@ -153,8 +161,14 @@ const LAYERS = {
     },
     AdaptiveMaxPool2d: (_, __, [c, h, w]) => // to one number a channel
         largest([c, 1, 1], Array.from({length: c}, (_, channel) => Array.from({length: h * w}, (_, i) => channel * h * w + i)), c * h * w),
-    Halving: ({halve, refine}, stored, shape) => {
-        const main = chain(halve, stored, shape), side = chain(refine, stored, main.shape), end = LAYERS.ReLU({}, stored, main.shape)
+    AdaptiveAvgPool2d: (_, __, [c, h, w]) => ({ // the same with means
+        shape: [c, 1, 1],
+        forward: x => Float64Array.from({length: c}, (_, channel) =>
+            x.subarray(channel * h * w, (channel + 1) * h * w).reduce((sum, one) => sum + one) / (h * w)),
+        backward: slope => Float64Array.from({length: c * h * w}, (_, i) => slope[Math.floor(i / (h * w))] / (h * w)),
+    }),
+    Halving: ({halve, refine, activation}, stored, shape) => {
+        const main = chain(halve, stored, shape), [side, end] = [refine, activation].map(one => chain(one, stored, main.shape))
         const plus = (a, b) => a.map((one, i) => one + b[i])
         return {
             shape: main.shape,
