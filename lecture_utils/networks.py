@@ -61,7 +61,7 @@ def _convolution(before, after, size=3, stride=1):
     return nn.Conv2d(before, after, size, stride=stride, padding=1, bias=False)
 
 
-def small_resnet(mean, std, widths=(48, 112, 176), stem=24, classes=10):
+def small_resnet(mean, std, widths=(64, 128, 160), stem=24, classes=10):
     """Return an untrained residual network for colour images (n, 3, h, w): a stem, three ``Halving`` blocks, one linear layer.
 
     mean, std: of the training pixels, one a channel. widths: channels of the blocks. stem: channels of the first convolution,
@@ -84,7 +84,8 @@ def smooth_resnet(mean, std, widths=(64, 128, 192), classes=10):
     """
     layers, channels = [Normalize(mean, std)], 3
     for width in widths:
-        halve = _convolution(channels, width, 4 if channels == 3 else 3, stride=2), nn.BatchNorm2d(width), nn.SiLU()
+        size = 4 if channels == 3 else 3  # the first filters see squares of 4 x 4 pixels
+        halve = _convolution(channels, width, size, stride=2), nn.BatchNorm2d(width), nn.SiLU()
         refine = _convolution(width, width), nn.BatchNorm2d(width), nn.SiLU(), _convolution(width, width), nn.BatchNorm2d(width)
         layers, channels = [*layers, Halving(halve, refine, nn.SiLU())], width
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]

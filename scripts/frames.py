@@ -39,7 +39,7 @@ def exported(explorer, most=MOST):
     text and the numbers of its pictures, to be laid one over the other. "pictures": see ``difference``. "read": see ``read``.
     """
     names, controls = list(explorer.controls), list(explorer.controls.values())
-    kept = thinned(controls, max(most, 3 ** len(controls)))
+    kept = thinned(controls, most)
     starts = [indices.index(control.index(control.default)) for control, indices in zip(controls, kept, strict=True)]
     long = max(range(len(kept)), key=lambda i: len(kept[i]))  # along this slider little changes from one picture to another
 

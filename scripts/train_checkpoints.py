@@ -27,37 +27,38 @@ from lecture_utils import attacks, data, networks, training
 STATES = Path(__file__).resolve().parent.parent / "build" / "checkpoints"
 RECIPES = {
     "digits-standard": {
-        "dataset": "digits", "seed": 0, "epochs": 120, "shift": 1, "architecture": {"size": 8},
+        "dataset": "digits", "seed": 0, "epochs": 120, "shift": 1, "network": "small_cnn", "architecture": {"size": 8},
         "judged": {"epsilon": 0.15, "images": 360},
     },
     "mnist-standard": {
         "dataset": "mnist", "seed": 0, "epochs": 20, "shift": 2,
-        "architecture": {"size": 28, "strides": [2, 2], "hidden": 100}, "judged": {"epsilon": 0.3, "images": 1000},
+        "network": "small_cnn", "architecture": {"size": 28, "strides": [2, 2], "hidden": 100},
+        "judged": {"epsilon": 0.3, "images": 1000},
     },
     "digits-robust": {
         "dataset": "digits", "seed": 0, "epochs": 80, "distort": 0.25,
-        "architecture": {"size": 8, "widths": [32, 64], "hidden": 96},
+        "network": "small_cnn", "architecture": {"size": 8, "widths": [32, 64], "hidden": 96},
         "epsilon": 0.15, "steps": 7, "warmup": 0.3, "average": 0.995, "auto_attacked": 360,
     },
     "mnist-robust": {
         "dataset": "mnist", "seed": 0, "epochs": 14, "distort": 0.5,
-        "architecture": {"size": 28, "strides": [2, 2, 2], "widths": [32, 48, 96], "hidden": 100},
+        "network": "small_cnn", "architecture": {"size": 28, "strides": [2, 2, 2], "widths": [32, 48, 96], "hidden": 100},
         "epsilon": 0.3, "steps": 7, "warmup": 0.3, "average": 0.999, "auto_attacked": 1000,
     },
     "cifar10-standard": {
         "dataset": "cifar10", "seed": 0, "epochs": 48, "shift": 3, "cut": 8, "whiten": True, "half": True, "batch_size": 250,
         "learning_rate": 0.2, "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
-        "one_pixel": 40, "architecture": {"widths": [64, 128, 160]},
+        "one_pixel": 40, "network": "small_resnet", "architecture": {},
         "judged": {"epsilon": 8 / 255, "images": 200},
     },
     "cifar10-robust": {
         "dataset": "cifar10", "seed": 0, "epochs": 72, "shift": 3, "half": True, "batch_size": 250, "learning_rate": 0.15,
-        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "builder": "smooth_resnet", "architecture": {},
+        "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "network": "smooth_resnet", "architecture": {},
         "epsilon": 8 / 255, "steps": 2, "attacked": 1000, "auto_attacked": 1000,
     },
 }  # fmt: skip
 OPTIONS = ("batch_size", "learning_rate", "warmup", "average")  # of ``fit``
-APART = ("builder", "architecture", "attacked", "auto_attacked", "judged", "one_pixel")  # no part of the training
+APART = ("network", "architecture", "attacked", "auto_attacked", "judged", "one_pixel")  # no part of the training
 
 
 def shifted(pixels, mirror):
@@ -144,7 +145,7 @@ def train(name):
     grey = len(mean) == 1
     architecture = recipe["architecture"] | ({"mean": mean[0], "std": std[0]} if grey else {"mean": mean, "std": std})
     torch.manual_seed(recipe["seed"])  # the initial weights
-    builder = getattr(networks, recipe.get("builder", "small_cnn" if grey else "small_resnet"))
+    builder = getattr(networks, recipe["network"])
     model = builder(**architecture)
     if recipe.get("whiten"):
         whiten(model, x[:5000])

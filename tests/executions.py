@@ -96,12 +96,12 @@ def run_moved(path, folder):
     """Execute a notebook with pictures of all sliders, and then move each; return the status, what was printed, two paths.
 
     The first leads to the notebook as it is, the second to the one with the cell that moves the sliders at its end.
-    On one core, and in the memory of Binder. An explorer has a tenth of the pictures that it has in an export.
+    On one core, and in the memory of Binder. An explorer has a third of the pictures that it has in an export.
     """
     notebook = execute.read(path)
     notebook.cells.append(nbformat.v4.new_code_cell(MOVES, id="moves"))
     execute.write(notebook, folder / path.name)
-    options = {"limits": binder(NOTEBOOKS.index(path)), "LECTURE_POSITIONS": "27"}
+    options = {"limits": binder(NOTEBOOKS.index(path)), "LECTURE_POSITIONS": "81"}
     status, printed, moved = run_notebook(folder / path.name, folder / "moved", "--frames", **options)
     plain = folder / "plain" / path.name
     if status == 0:
