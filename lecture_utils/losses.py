@@ -1,4 +1,8 @@
-"""Losses of a classifier's logits (n, K) and labels y (n,): one value a sample, shape (n,)."""
+"""Losses of a classifier's logits (n, K) and labels y (n,): one value a sample, shape (n,).
+
+The last three functions also return the gradient in the logits, (n, K), in closed form: what autograd does for it takes
+a fifth of the time of an attack on a small network.
+"""
 
 import torch
 from torch import nn
@@ -23,3 +27,25 @@ def margin(logits, y):
     """Return f_y - max over j != y of f_j for logits f (n, K) and labels y (n,): positive where the answer is right."""
     others = logits.scatter(1, y[:, None], -torch.inf)
     return logits.gather(1, y[:, None])[:, 0] - others.amax(1)
+
+
+def log_odds_and_gradient(logits, y):
+    """Return ``log_odds`` and its gradient: 1 at y, and minus the softmax over the others."""
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    total = others.logsumexp(1, keepdim=True)
+    odds = logits.gather(1, y[:, None]) - total
+    others = others.sub_(total.clamp_min_(torch.finfo(total.dtype).min)).exp_()  # -inf where all others have probability 0
+    return odds[:, 0], others.neg_().scatter_(1, y[:, None], 1.0)
+
+
+def cross_entropy_and_gradient(logits, y):
+    """Return ``cross_entropy`` and its gradient: the softmax, less 1 at y, written as minus the sum over the others."""
+    odds, gradient = log_odds_and_gradient(logits, y)
+    return -nn.functional.logsigmoid(odds), gradient.mul_(-torch.sigmoid(-odds)[:, None])
+
+
+def margin_and_gradient(logits, y):
+    """Return ``margin`` and its gradient: 1 at y, and -1 at the largest of the others."""
+    value, other = logits.scatter(1, y[:, None], -torch.inf).max(1, keepdim=True)
+    gradient = torch.zeros_like(logits).scatter_(1, other, -1.0).scatter_(1, y[:, None], 1.0)
+    return (logits.gather(1, y[:, None]) - value)[:, 0], gradient

@@ -153,11 +153,12 @@ def train(name):
     half = recipe.get("half", False)  # trained in bfloat16, stored in float16
     start, generator = time.process_time(), torch.Generator().manual_seed(recipe["seed"])
     attack = training.pgd_attack(recipe["epsilon"], steps=recipe["steps"], generator=generator) if "epsilon" in recipe else None
+    timed = []  # the epochs of this call: a run that was interrupted had others before
     history = training.fit(
         Bfloat16(model) if half else model, x, y, epochs=recipe["epochs"], validation=(test[0][:1000], test[1][:1000]),
         attack=attack, augment=augmentation(recipe, mirror=not grey),
         optimizer=partial(torch.optim.SGD, **recipe["sgd"]) if "sgd" in recipe else torch.optim.Adam,
-        generator=generator, checkpoint=STATES / f"{name}.pt", **{key: recipe[key] for key in OPTIONS if key in recipe},
+        generator=generator, checkpoint=STATES / f"{name}.pt", watch=timed.append, **{key: recipe[key] for key in OPTIONS if key in recipe},
     )  # fmt: skip
     if history.stopped:
         sys.exit(f"{name}: {history.stopped} after {len(history.loss)} epochs; the next call goes on from there")
@@ -173,6 +174,7 @@ def train(name):
         "trained by": "scripts/train_checkpoints.py",
         "recipe": {key: value for key, value in recipe.items() if key not in APART},
         "CPU seconds": round(time.process_time() - start),
+        "epochs in them": len(timed),
         "test images": len(test[1]),
         "clean accuracy": round(training.accuracy(model, *test), 4),
         "training loss": round(history.loss[-1], 5),
@@ -206,7 +208,7 @@ def robustness(model, x, y, recipe):
         "robust accuracy": round(min(found.values()), 4),
         "attacked images": f"the first {count} of the test images",
         "accuracy under attack": {name: round(share, 4) for name, share in found.items()},
-        f"attacks.strongest, {images}": round(survives.mean().item(), 4),
+        **({f"attacks.strongest, {images}": round(survives.mean().item(), 4)} if len(y) > count else {}),
         "seconds of attack": round(time.perf_counter() - start),
         "under attacks.strongest": {"epsilon": epsilon, "images": count, "accuracy": round(found["attacks.strongest"], 4)},
     }

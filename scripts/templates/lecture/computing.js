@@ -54,7 +54,7 @@ const compute = ([task, name, ...rest]) => new Promise((done, fail) => {
 // ---- Values in the address: #digit.epsilon=0.137 ----
 
 const slides = document.body.classList.contains("deck") // there the address names the slide
-const address = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "")
+const address = () => new URLSearchParams(/=/.test(location.hash) ? location.hash.slice(1) : "")
 const remember = (name, values, defaults) => {
     if (slides) return
     const all = address()
@@ -62,7 +62,7 @@ const remember = (name, values, defaults) => {
         value === defaults[key] ? all.delete(`${name}.${key}`) : all.set(`${name}.${key}`, value)
     }
     const place = location.href.split("#")[0]
-    if (all.size || location.hash.includes("=")) history.replaceState(null, "", all.size ? `${place}#${all}` : place)
+    if (all.size || /=/.test(location.hash)) history.replaceState(null, "", all.size ? `${place}#${all}` : place)
 }
 
 // Return what the address says of an explorer's values; the usual one where it says nothing, or what its controls cannot show.

@@ -26,7 +26,7 @@ const built = ({epsilon, d, share}, seed, unit = 80) => {
     let c = 0
     X.forEach((one, i) => X.slice(0, i).forEach(other => c = Math.max(c, Math.abs(inner(one, other)) / d)))
     const zero = (1 - c) / 2, strict = Math.min(...opposite.map(r => strictFlip(r, c)))
-    const near = X[products.indexOf(Math.max(...opposite))], root = Math.sqrt(d)
+    const near = X[argmax(products.map((r, j) => (j % 2 ? r : -Infinity)))], root = Math.sqrt(d)
     const toward = near.map((one, i) => one - X[0][i]), neighbour = Math.sqrt(inner(toward, toward))
     const first = toward.map(one => one / neighbour), along = inner(first, X[0])
     const rest = first.map((one, i) => along * one - X[0][i]), size = Math.sqrt(inner(rest, rest)) // the way to f = 0 is -x
