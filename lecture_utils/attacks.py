@@ -24,9 +24,16 @@ from tqdm.auto import tqdm
 
 from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of  # noqa: F401
 from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
-from .losses import cross_entropy, log_odds, margin
+from .losses import (  # noqa: F401
+    cross_entropy,
+    cross_entropy_and_gradient,
+    log_odds,
+    log_odds_and_gradient,
+    margin,
+    margin_and_gradient,
+)
 
-LOSSES = {"cross_entropy": cross_entropy, "margin": lambda logits, y: -margin(logits, y)}  # an attack climbs either
+LOSSES = {"cross_entropy": (cross_entropy_and_gradient, 1), "margin": (margin_and_gradient, -1)}  # the way up, or down
 PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 4), (0, 10), (1, 10), (2, 8), (None, 12)  # which wrong class (None: the log-odds), how many steps
 NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
@@ -71,25 +78,31 @@ def pgd(
     check_count("restarts", restarts)
     if until_fooled and not keep_best:
         raise ValueError("until_fooled needs keep_best: a sample leaves with the iterate that fools")
-    x, y = _taken(x, y, low, high)
+    x, y, highest = _taken(x, y, low, high)
     radius = radius_of(epsilon, x, most=2 * (high - low) * (x[0].numel() ** 0.5 if norm == "l2" else 1))
-    size = radius if eta is None or eta is epsilon else radius_of(eta, x, "eta")
-    radius, size = (one.expand(len(x), *[1] * (x.dim() - 1)) for one in (radius, size))
+    radius = radius.expand(len(x), *[1] * (x.dim() - 1))
+    size = radius if eta is None or eta is epsilon else radius_of(eta, x, "eta").expand(radius.shape)
     lower, upper = bounds(x, radius, low, high)
-    generator = fresh(generator, x)
+    generator = fresh(generator, x) if random_start or restarts > 1 else None
     left = torch.arange(len(x), device=x.device) if until_fooled else slice(None)
+    (compute, sign), compared = LOSSES[loss], keep_best or restarts > 1
+
+    def objective(logits, y):
+        value, gradient = compute(logits, y)
+        return (value, gradient) if (sign > 0) != targeted else (value.neg_(), gradient.neg_())
 
     with evaluation_mode(model, x):
-        found, sign = _nothing(x), -1 if targeted else 1
+        found = _nothing(x) if compared else [None]
         for run in range(restarts):
             delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
             if until_fooled and not len(left):
                 continue  # the starts are drawn all the same: what comes after this call sees the same random numbers
-            parts = [part[left] for part in (x, delta, lower, upper, radius, size, y)]
+            parts = x, delta, lower, upper, radius, size, y
+            parts = [part[left] for part in parts] if until_fooled else parts
             left = _climb(
-                model, found, left, parts, lambda f, y: sign * LOSSES[loss](f, y), steps, direction=direction, norm=norm,
-                decreasing=eta is None, targeted=targeted, keep_best=keep_best, compared=keep_best or restarts > 1,
-                until_fooled=until_fooled, warn=not run, progress=progress,
+                model, found, left, parts, objective, highest, steps, direction=direction, norm=norm, decreasing=eta is None,
+                targeted=targeted, keep_best=keep_best, compared=compared, until_fooled=until_fooled,
+                warn=not run, progress=progress,
             )  # fmt: skip
     return found[0]
 
@@ -101,31 +114,35 @@ def _nothing(x):
 
 
 def _climb(
-    model, found, left, parts, objective, steps, *, direction="sign", norm="linf", decreasing=True, targeted=False,
+    model, found, left, parts, objective, highest, steps, *, direction="sign", norm="linf", decreasing=True, targeted=False,
     keep_best=True, compared=True, until_fooled=True, warn=False, progress=False,
 ):  # fmt: skip
     """Climb the objective from delta, and put into found, in place, what is better: one that fools, then the higher value.
 
-    parts: x, delta, lower, upper, radius, step size and labels of the samples left. objective: (logits, *labels) -> values.
+    parts: x, delta, lower, upper, radius, step size and labels of the samples left. objective: see _look.
     compared: whether the last iterate is looked at, too. Returns who is left: those that no iterate fools.
     """
     x, delta, lower, upper, radius, size, *labels = parts
-    highest = int(labels[0].max())
-    for step in tqdm(range(steps + 1), disable=not progress):
+    for step in tqdm(range(steps + 1)) if progress else range(steps + 1):
         last = step == steps
         if last and not compared:
             found[0] = delta
             return left
-        value, said, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
-        fools = (said == labels[0]) == targeted
-        if warn and not step and (blind := (gradient.flatten(1).abs().sum(1) == 0) & ~fools).any():
-            where = f"zero for {int(blind.sum())} of {len(blind)} samples at the start: a failure there is not robustness"
-            warnings.warn(f"the gradient of the loss is {where} (try loss='margin' or random_start=True)", RuntimeWarning, 3)
+        value, logits, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
+        if warn and not step and (steep := gradient.flatten(1).abs().sum(1)).min().item() == 0:
+            if blind := int(((steep == 0) & ~_fools(logits, labels[0], targeted)).sum()):
+                where = f"zero for {blind} of {len(x)} samples at the start: a failure there is not robustness"
+                warnings.warn(f"the gradient of the loss is {where} (try loss='margin' or random_start=True)", RuntimeWarning, 3)
+        fools = _fools(logits, labels[0], targeted) if last or keep_best else None
         leave = until_fooled and fools.any()
         if last or leave or keep_best and not until_fooled:
-            better = torch.where(fools == found[2][left], value > found[1][left], fools)
-            for old, new in zip(found, (delta, value.to(found[1].dtype), fools), strict=True):
-                old[left] = torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old[left])
+            old = [part[left] for part in found] if until_fooled else found
+            better = torch.where(fools == old[2], value > old[1], fools)
+            for before, now in zip(old, (delta, value.to(old[1].dtype), fools), strict=True):
+                torch.where(better.view(-1, *[1] * (now.dim() - 1)), now, before, out=before)
+            if until_fooled:
+                for whole, part in zip(found, old, strict=True):
+                    whole[left] = part
         if last:
             return left[~fools] if until_fooled else left
         if leave:
@@ -135,10 +152,15 @@ def _climb(
             if not len(left):
                 return left
         share = size * (1 + math.cos(math.pi * step / steps)) if decreasing else size
-        delta.add_(_scaled(gradient, direction, norm, decreasing).mul_(share))
+        delta.addcmul_(_scaled(gradient, direction, norm, decreasing), share)
         if norm == "l2":
             _shrink(delta, radius)
         delta.clamp_(lower, upper)
+
+
+def _fools(logits, y, targeted=False):
+    """Return for each sample whether its prediction is what the attack wants: another class than y, or, targeted, y."""
+    return logits.argmax(1) == y if targeted else logits.argmax(1) != y
 
 
 def _scaled(gradient, direction, norm, unit):
@@ -159,11 +181,13 @@ def _shrink(delta, radius):
 
 
 def _taken(x, y, low=0.0, high=1.0, name="y"):
-    """Return x and its labels, checked and detached; copies of inference tensors, of which autograd keeps none."""
+    """Return x, its labels, checked and detached, and the highest; copies of inference tensors, of which autograd keeps none."""
     check_pixels(x, low, high)
-    check_labels(name, y, x)
+    highest = check_labels(name, y, x)
+    if not (x.is_inference() or y.is_inference()):
+        return x.detach(), y.detach(), highest
     with torch.inference_mode(False):
-        return [part.clone() if part.is_inference() else part.detach() for part in (x, y)]
+        return x.clone(), y.clone(), highest
 
 
 def _start(radius, lower, upper, norm, generator):
@@ -180,9 +204,9 @@ def _start(radius, lower, upper, norm, generator):
 
 
 def _look(model, x, delta, objective, labels, highest, *, slope):
-    """Return the objective of each sample at x + delta, its predicted class, and the gradient (None without slope).
+    """Return the objective of each sample at x + delta, its logits, and the gradient (None without slope).
 
-    objective: (logits, *labels) -> one value a sample. labels: tensors (n,). highest: of the labels.
+    objective: (logits, *labels) -> one value a sample, and its gradient in the logits. labels: tensors (n,). highest: of them.
     """
     if len(x) > PASS:
         batches = zip(*(part.split(PASS) for part in (x, delta, *labels)), strict=True)
@@ -191,16 +215,15 @@ def _look(model, x, delta, objective, labels, highest, *, slope):
     here, gradient = delta.detach().requires_grad_(slope), None
     with torch.set_grad_enabled(slope):
         logits = checked_logits(model, x + here, highest)
-        value = objective(logits, *labels)
-        if slope and x.dtype == torch.float16:  # in which small slopes vanish on the way back: they travel with size 1
-            size = torch.autograd.grad(value.sum(), logits, retain_graph=True)[0].abs().amax(1).clamp_min(1e-30).float()
-            (gradient,) = torch.autograd.grad((value / size).sum(), here, materialize_grads=True)
-            gradient = gradient * size.view(-1, *[1] * (x.dim() - 1))
-        elif slope:
-            (gradient,) = torch.autograd.grad(value.sum(), here, materialize_grads=True)
+    value, back = objective(logits.detach(), *labels)
+    if slope:
+        small = x.dtype == torch.float16  # in which small slopes vanish on the way back: they travel with size 1
+        size = back.abs().amax(1, keepdim=True).clamp_min(1e-30) if small else None
+        (gradient,) = torch.autograd.grad(logits, here, back / size if small else back, materialize_grads=True)
+        gradient = gradient * size.view(-1, *[1] * (x.dim() - 1)) if small else gradient
     if slope and not math.isfinite(gradient.sum()) and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
-    return value.detach(), logits.argmax(1), gradient
+    return value, logits.detach(), gradient
 
 
 def strongest(model, x, y, epsilon, *, generator=None):
@@ -211,31 +234,33 @@ def strongest(model, x, y, epsilon, *, generator=None):
     Last, for the images that came nearest to a wrong class, ``square``, which no flat or misleading gradient stops.
     A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
-    x, y = _taken(x, y)
+    x, y, highest = _taken(x, y)
     generator, radius = fresh(generator, x), radius_of(epsilon, x, most=2).expand(len(x), *[1] * (x.dim() - 1))
     lower, upper = bounds(x, radius, 0.0, 1.0)
-    left, highest = torch.arange(len(x), device=x.device), int(y.max())
+    left = torch.arange(len(x), device=x.device)
 
     def away(logits, y, _):
-        return -log_odds(scale * logits, y)  # rises with the cross-entropy, but never saturates
+        value, gradient = log_odds_and_gradient(scale * logits, y)
+        return value.neg_(), gradient.mul_(-scale)  # rises with the cross-entropy, but never saturates
 
     def towards(logits, y, other):
-        return (logits.gather(1, other[:, None]) - logits.gather(1, y[:, None]))[:, 0]
+        gradient = torch.zeros_like(logits).scatter_(1, other[:, None], 1.0).scatter_(1, y[:, None], -1.0)
+        return (logits.gather(1, other[:, None]) - logits.gather(1, y[:, None]))[:, 0], gradient
 
     with evaluation_mode(model, x):
         found = _nothing(x)
-        margins, _, _ = _look(model, x, found[0], margin, [y], highest, slope=False)
+        margins, _, _ = _look(model, x, found[0], margin_and_gradient, [y], highest, slope=False)
         scale = MEAN_MARGIN / margins.abs().mean().clamp_min(1e-30)
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             here, truth, *box = (part[left] for part in (x, y, lower, upper, radius))
             start = _start(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
             other = truth
             if rank is not None:
-                f, _, _ = _look(model, here, start, lambda f, _: f, [truth], highest, slope=False)
+                _, f, _ = _look(model, here, start, margin_and_gradient, [truth], highest, slope=False)
                 other = f.scatter(1, truth[:, None], -torch.inf).argsort(1, descending=True)[:, min(rank, f.shape[1] - 2)]
             parts = [here, start, *box, box[2], truth, other]
             found[1].fill_(-torch.inf)  # the runs climb different things
-            left = _climb(model, found, left, parts, away if rank is None else towards, steps, warn=rank == 0)
+            left = _climb(model, found, left, parts, away if rank is None else towards, highest, steps, warn=rank == 0)
             found[0][left] = 0.0
             if not len(left):
                 return found[0]
@@ -244,8 +269,8 @@ def strongest(model, x, y, epsilon, *, generator=None):
             share = len(left) / len(x)
             queries = math.ceil(QUERIES * share * min(1.0, 2 * share))  # AutoAttack, too, takes longer where more is left
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
-            _, said, _ = _look(model, x[near], delta, margin, [y[near]], highest, slope=False)
-            found[0][near[said != y[near]]] = delta[said != y[near]]
+            left, _, _ = _look(model, x[near], delta, margin_and_gradient, [y[near]], highest, slope=False)
+            found[0][near[left < 0]] = delta[left < 0]
     return found[0]
 
 
@@ -265,14 +290,13 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
     check_count("c_steps", c_steps)
     check_count("max_iter", max_iter)
     check_count("walk", walk)
-    x, target = _taken(x, target, name="target")
-    highest = int(target.max())
+    x, target, highest = _taken(x, target, name="target")
     box = [bound.flatten(1).double() for bound in bounds(x, torch.inf, 0.0, 1.0)]
 
     def look(delta, loss, *heat):
         """Return the loss, its gradient and whether the target is reached, at the delta that x's dtype can hold."""
-        value, said, gradient = _look(model, x, delta.view_as(x).to(x.dtype), loss, [target, *heat], highest, slope=True)
-        return value.double(), gradient.flatten(1).double(), said == target
+        value, logits, gradient = _look(model, x, delta.view_as(x).to(x.dtype), loss, [target, *heat], highest, slope=True)
+        return value.double(), gradient.flatten(1).double(), logits.argmax(1) == target
 
     def minimisers(start, c):
         """Return the minimiser of c |delta| + cross-entropy for each sample: together they minimise the sum.
@@ -284,7 +308,7 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         def objective(r):
             r = torch.from_numpy(r).to(start).view_as(start)
             delta = r.clamp(*box)
-            loss, gradient, _ = look(delta, cross_entropy)
+            loss, gradient, _ = look(delta, cross_entropy_and_gradient)
             length = delta.norm(dim=1)
             slope = (gradient + delta * (c / length.clamp_min(1e-30))[:, None]) * (delta == r)
             return (unit @ (c * length + loss)).item(), (unit[:, None] * slope).flatten().cpu().numpy()
@@ -294,12 +318,12 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         return torch.from_numpy(found.x).to(start).view_as(start).clamp(*box)
 
     with evaluation_mode(model, x), torch.no_grad():
-        value, gradient, _ = look(torch.zeros_like(box[0]), margin)
+        value, gradient, _ = look(torch.zeros_like(box[0]), margin_and_gradient)
         size = gradient.norm(dim=1).clamp_min(1e-30)
         start = gradient * ((2 * (-value).clamp_min(0) / size + 1e-6) / size)[:, None]  # twice as far as a linear model asks for
         shares = [0.8 * math.cos(math.pi / 2 * step / walk) for step in range(walk)] + [0.0]
         best, shortest = _walk(look, start.clamp(*box), *box, shares, (0.04 * value.abs()).clamp_min(1e-30))
-        c = look(best, cross_entropy)[1].norm(dim=1).clamp_min(1e-30)  # for which best is a minimiser, were it one
+        c = look(best, cross_entropy_and_gradient)[1].norm(dim=1).clamp_min(1e-30)  # for which best is a minimiser, were it one
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
             found = minimisers(best, c)
@@ -322,11 +346,12 @@ def _walk(look, delta, lower, upper, shares, heat):
     """
 
     def smooth(logits, y, heat):
-        return heat * log_odds(logits / heat[:, None], y)
+        value, gradient = log_odds_and_gradient(logits / heat[:, None], y)
+        return heat * value, gradient
 
     best, shortest = delta, torch.full_like(delta[:, 0], torch.inf)
     for share in shares:
-        value, gradient, hit = look(delta, smooth, share * heat) if share else look(delta, margin)
+        value, gradient, hit = look(delta, smooth, share * heat) if share else look(delta, margin_and_gradient)
         gradient = gradient * torch.where(gradient > 0, delta < upper, delta > lower)  # the rest leads out of the box
         length = delta.norm(dim=1)
         shorter = (hit & (length < shortest)) | shortest.isinf()
@@ -349,7 +374,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     at the best candidate. Needs scores only, no gradient. (Slide "One-pixel attack".)
     """
     check_count("generations", generations)
-    x, y = _taken(x, y)
+    x, y, _ = _taken(x, y)
     check_labels("target", y if target is None else target, x)
     options = {"pixels": pixels, "population": population, "generator": fresh(generator, x)}
     result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
@@ -437,7 +462,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     vertical stripes; a square is kept where it lowers the margin. Needs scores only, no gradient.
     """
     check_count("queries", queries)
-    x, y = _taken(x, y)
+    x, y, highest = _taken(x, y)
     check_square_images(x)
     n, c, h, w = x.shape
     radius, generator = radius_of(epsilon, x, most=2).expand(n, 1, 1, 1), fresh(generator, x)
@@ -447,7 +472,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
         return torch.randint(high, shape, generator=generator, device=generator.device).to(x.device)
 
     def scored(delta, kept):
-        return -margin(checked_logits(model, x[kept] + delta, int(y.max())), y[kept])
+        return -margin(checked_logits(model, x[kept] + delta, highest), y[kept])
 
     with evaluation_mode(model, x), torch.no_grad():
         delta = (radius * (2 * draw(2, (n, c, 1, w)) - 1)).clamp(lower, upper)

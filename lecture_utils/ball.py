@@ -65,21 +65,24 @@ def bounds(x, radius, low, high):
 
 def radius_of(epsilon, x, name="epsilon", most=torch.inf):
     """Return epsilon < most as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
-    try:
-        given = torch.as_tensor(epsilon, device="cpu")
-    except (TypeError, ValueError, RuntimeError):
-        given = torch.tensor(False)
-    if given.dtype == torch.bool or given.is_complex():
-        raise TypeError(f"{name} must be a number or a tensor of shape ({len(x)},), in units of pixels; got {epsilon!r}")
+    plain = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
+    if not plain:
+        try:
+            given = torch.as_tensor(epsilon, device="cpu")
+        except (TypeError, ValueError, RuntimeError):
+            given = torch.tensor(False)
+        if given.dtype == torch.bool or given.is_complex():
+            raise TypeError(f"{name} must be a number or a tensor of shape ({len(x)},), in units of pixels; got {epsilon!r}")
     exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach()
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
-    if not ((exact >= 0) & (exact < most)).all():
+    smallest, largest = (epsilon, epsilon) if plain else (extreme.item() for extreme in exact.aminmax())
+    if not (smallest >= 0 and largest < most):
         below = f" (below {most:g}; levels of 255: divide by 255)" if most < torch.inf else ""
         raise ValueError(f"{name} must be finite and >= 0, in units of pixels; got {epsilon}{below}")
     rounded = exact.to(x.dtype)
     rounded = torch.where(rounded.double() > exact, rounded.nextafter(torch.zeros_like(rounded)), rounded)
-    if ((rounded == 0) & (exact > 0)).any():
+    if smallest < torch.finfo(x.dtype).tiny and ((rounded == 0) & (exact > 0)).any():
         warnings.warn(f"{name} = {epsilon} is 0 in {x.dtype}: a failure there is not robustness", RuntimeWarning, stacklevel=3)
     rounded = rounded.to(x.device)
     return rounded.view(-1, *[1] * (x.dim() - 1)) if exact.dim() else rounded

@@ -1,7 +1,7 @@
 """What functions ask of their arguments and of the model, and how an attack leaves no trace."""
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Integral
 
 import torch
@@ -52,12 +52,15 @@ def check_pixels(x, low=0.0, high=1.0):
 
 
 def check_labels(name, y, x):
+    """Return the highest label, if y holds labels of x."""
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
         raise TypeError(f"{name} must be a tensor of int64 labels, got {described(y)}")
     if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
         got = f"{tuple(x.shape)} and {tuple(y.shape)}" + (" (one image: x[None])" if x.dim() in (1, 3) else "")
         raise ValueError(f"x must have shape (n, ...), n >= 1, and {name} shape (n,); got {got}")
-    require((least := y.min().item()) >= 0, f"{name} must lie in 0..K-1, got {least}")
+    least, highest = (extreme.item() for extreme in y.aminmax())
+    require(least >= 0, f"{name} must lie in 0..K-1, got {least}")
+    return highest
 
 
 def check_square_images(x):
@@ -76,7 +79,10 @@ def checked_logits(model, x, highest):
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {described(logits)}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    if not (logits.detach().amax(1).abs() < torch.inf).all():  # -inf is a class with probability 0, unless all classes are
+    finite = math.isfinite(logits.detach().sum())
+    if (
+        not finite and not (logits.detach().amax(1).abs() < torch.inf).all()
+    ):  # -inf is a class with probability 0, unless all classes are
         raise FloatingPointError("the model returned NaN or infinite logits")
     if torch.is_grad_enabled() and not logits.requires_grad:
         raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
@@ -95,7 +101,8 @@ def evaluation_mode(model, x):
     layers = [one for one in modules if one.training]
     homes = [home for one in modules for home in (one._parameters, one._buffers)]
     made = [(home, name, part) for home in homes for name, part in home.items() if part is not None and part.is_inference()]
-    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.inference_mode(False):
+    random = torch.get_rng_state(), torch.cuda.get_rng_state(x.device) if x.is_cuda else None
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
         try:
             for layer in layers:
                 layer.training = False
@@ -107,6 +114,9 @@ def evaluation_mode(model, x):
                 layer.training = True
             for home, name, part in made:
                 home[name] = part
+            torch.set_rng_state(random[0])
+            if x.is_cuda:
+                torch.cuda.set_rng_state(random[1], x.device)
 
 
 def check_floats(name, value, dim):

@@ -1,7 +1,7 @@
 """Losses of a classifier's logits (n, K) and labels y (n,): one value a sample, shape (n,).
 
-The last three functions also return the gradient in the logits, (n, K), in closed form: what autograd does for it takes
-a fifth of the time of an attack on a small network.
+The last three functions return their gradient in the logits, (n, K), as well: attacks take it from there, in a tenth of the
+operations that autograd needs for it.
 """
 
 import torch
@@ -32,16 +32,21 @@ def margin(logits, y):
 def log_odds_and_gradient(logits, y):
     """Return ``log_odds`` and its gradient: 1 at y, and minus the softmax over the others."""
     others = logits.scatter(1, y[:, None], -torch.inf)
-    total = others.logsumexp(1, keepdim=True)
-    odds = logits.gather(1, y[:, None]) - total
-    others = others.sub_(total.clamp_min_(torch.finfo(total.dtype).min)).exp_()  # -inf where all others have probability 0
-    return odds[:, 0], others.neg_().scatter_(1, y[:, None], 1.0)
+    top = others.amax(1, keepdim=True).clamp_min_(torch.finfo(logits.dtype).min)  # -inf where all others have probability 0
+    shares = others.sub_(top).exp_()
+    total = shares.sum(1, keepdim=True)
+    odds = (logits.gather(1, y[:, None]) - top).sub_(total.log())
+    return odds[:, 0], shares.div_(total.clamp_min_(1e-30).neg_()).scatter_(1, y[:, None], 1.0)
 
 
 def cross_entropy_and_gradient(logits, y):
     """Return ``cross_entropy`` and its gradient: the softmax, less 1 at y, written as minus the sum over the others."""
-    odds, gradient = log_odds_and_gradient(logits, y)
-    return -nn.functional.logsigmoid(odds), gradient.mul_(-torch.sigmoid(-odds)[:, None])
+    top = logits.amax(1, keepdim=True)
+    shares = logits.scatter(1, y[:, None], -torch.inf).sub_(top).exp_()  # times the softmax's sum, and 0 at y
+    wrong, right = shares.sum(1, keepdim=True), logits.gather(1, y[:, None]).sub_(top)
+    rest = right.expm1().add_(wrong)  # of the sum, which is 1 or more; exactly ``wrong`` where y has the largest logit
+    total = rest + 1
+    return rest.log1p_().sub_(right)[:, 0], shares.div_(total).scatter_(1, y[:, None], wrong.div_(total).neg_())
 
 
 def margin_and_gradient(logits, y):

@@ -157,8 +157,8 @@ def train(name):
     history = training.fit(
         Bfloat16(model) if half else model, x, y, epochs=recipe["epochs"], validation=(test[0][:1000], test[1][:1000]),
         attack=attack, augment=augmentation(recipe, mirror=not grey),
-        optimizer=partial(torch.optim.SGD, **recipe["sgd"]) if "sgd" in recipe else torch.optim.Adam,
-        generator=generator, checkpoint=STATES / f"{name}.pt", watch=timed.append, **{key: recipe[key] for key in OPTIONS if key in recipe},
+        optimizer=partial(torch.optim.SGD, **recipe["sgd"]) if "sgd" in recipe else torch.optim.Adam, watch=timed.append,
+        generator=generator, checkpoint=STATES / f"{name}.pt", **{key: recipe[key] for key in OPTIONS if key in recipe},
     )  # fmt: skip
     if history.stopped:
         sys.exit(f"{name}: {history.stopped} after {len(history.loss)} epochs; the next call goes on from there")
