@@ -53,8 +53,9 @@ def test_it_says_what_it_said_of_five_photographs_and_of_each_attacked(photograp
     epsilon = torch.tensor([row[4] for row in TABLE.values()], dtype=torch.float64) / 255
     away = attacks.pgd(model, x, y, 1 / 255, steps=10)
     towards = attacks.pgd(model, x, ostrich, epsilon, eta=epsilon / 4, steps=20, targeted=True)
-    # An attack's signs hang on the rounding where the gradient is next to nothing: processors differ by 5 points.
-    for delta, label, share, off in ((0 * x, 0, 1, 1), (away, 2, 3, 4), (towards, None, 5, 8)):
+    # An attack's signs hang on the rounding where the gradient is next to nothing: processors, and one
+    # thread and two, differ by up to 9 points.
+    for delta, label, share, off in ((0 * x, 0, 1, 1), (away, 2, 3, 12), (towards, None, 5, 12)):
         confidence, said = model(x + delta).softmax(1).max(1)
         for row, p, k in zip(TABLE.values(), confidence.tolist(), said.tolist(), strict=True):
             assert model.categories[k] == ("ostrich" if label is None else row[label])
