@@ -269,8 +269,9 @@ def strongest(model, x, y, epsilon, *, generator=None):
             share = len(left) / len(x)
             queries = math.ceil(QUERIES * share * min(1.0, 2 * share))  # AutoAttack, too, takes longer where more is left
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
-            left, _, _ = _look(model, x[near], delta, margin_and_gradient, [y[near]], highest, slope=False)
-            found[0][near[left < 0]] = delta[left < 0]
+            _, f, _ = _look(model, x[near], delta, margin_and_gradient, [y[near]], highest, slope=False)
+            fools = _fools(f, y[near])
+            found[0][near[fools]] = delta[fools]
     return found[0]
 
 

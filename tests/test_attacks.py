@@ -493,6 +493,17 @@ def test_the_cross_entropy_is_positive_shift_invariant_and_has_gradient_softmax_
     assert torch.allclose(gradient, logits.softmax(1) - nn.functional.one_hot(y, 3), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["log_odds", "cross_entropy", "margin"])
+def test_the_gradient_in_closed_form_is_that_of_autograd(name):
+    logits, y = (10 * normal(0, 40, 5)).requires_grad_(), torch.arange(40) % 5
+    value = getattr(attacks, name)(logits, y)
+    found, gradient = getattr(attacks, f"{name}_and_gradient")(logits.detach(), y)
+    (wanted,) = torch.autograd.grad(value.sum(), logits)
+    assert torch.allclose(found, value.detach(), rtol=1e-12, atol=1e-14) and torch.allclose(gradient, wanted, atol=1e-14)
+    ruled_out = torch.tensor([[2.0, -torch.inf, -torch.inf]], dtype=torch.float64)  # all other classes have probability 0
+    assert not getattr(attacks, f"{name}_and_gradient")(ruled_out, torch.tensor([0]))[1].isnan().any()
+
+
 def test_the_gradient_of_a_confident_network_has_the_signs_of_the_exact_one(digits):
     # log(sum exp f) - f_y, computed as it stands, has 4 % of them wrong in float32: p_y - 1 is all rounding there.
     model, x, y = digits

@@ -54,6 +54,7 @@ const compute = ([task, name, ...rest]) => new Promise((done, fail) => {
 // ---- Values in the address: #digit.epsilon=0.137 ----
 
 const slides = document.body.classList.contains("deck") // there the address names the slide
+// A pattern, not includes: see argmax in live.js; this thread computes where there is no worker.
 const address = () => new URLSearchParams(/=/.test(location.hash) ? location.hash.slice(1) : "")
 const remember = (name, values, defaults) => {
     if (slides) return
