@@ -34,7 +34,7 @@ from .losses import (  # noqa: F401
 )
 
 LOSSES = {"cross_entropy": (cross_entropy_and_gradient, 1), "margin": (margin_and_gradient, -1)}  # the way up, or down
-PASS = 1000  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
+PASS = 500  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 4), (0, 10), (1, 10), (2, 8), (None, 12)  # which wrong class (None: the log-odds), how many steps
 NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
 MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
@@ -209,7 +209,8 @@ def _look(model, x, delta, objective, labels, highest, *, slope):
     objective: (logits, *labels) -> one value a sample, and its gradient in the logits. labels: tensors (n,). highest: of them.
     """
     if len(x) > PASS:
-        batches = zip(*(part.split(PASS) for part in (x, delta, *labels)), strict=True)
+        size = math.ceil(len(x) / math.ceil(len(x) / PASS))  # of one size: a small rest costs more a sample
+        batches = zip(*(part.split(size) for part in (x, delta, *labels)), strict=True)
         looks = [_look(model, some, there, objective, rest, highest, slope=slope) for some, there, *rest in batches]
         return [None if part[0] is None else torch.cat(part) for part in zip(*looks, strict=True)]
     here, gradient = delta.detach().requires_grad_(slope), None

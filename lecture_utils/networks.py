@@ -42,7 +42,7 @@ def small_cnn(size, mean, std, strides=(1, 2), widths=(16, 32), hidden=64, class
         layers += [nn.Conv2d(channels, width, stride + 2, stride=stride, padding=1), nn.ReLU()]
         channels, size = width, size // stride
     layers += [nn.Flatten(), nn.Linear(channels * size * size, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # the format that is fastest on a processor
 
 
 class Halving(nn.Module):

@@ -878,7 +878,7 @@ def test_a_batch_that_takes_several_passes_gives_what_one_pass_gives(digits, mon
     whole = ATTACKS[attack](model, x[:50], y[:50])
     monkeypatch.setattr(attacks, "PASS", 16)
     parts = ATTACKS[attack](counted, x[:50], y[:50])
-    assert [sizes.count(size) > 0 for size in (16, 2)] == [True, True]
+    assert sizes[:4] == [13, 13, 13, 11]
     assert (whole - parts).abs().max() < (1e-3 if attack == "lbfgs" else 1e-5)  # a quasi-Newton step magnifies what rounding does
 
 

@@ -80,6 +80,17 @@ def test_the_normalisation_is_inside_and_is_that_of_the_training_images():
     assert normalised.mean().abs() < 1e-3 and (normalised.std() - 1).abs() < 1e-3
 
 
+@every_network
+def test_a_network_computes_in_the_format_that_is_fast_however_the_pixels_lie(name):
+    model, (c, h, w), found = networks.load(name), SHAPES[name.split("-")[0]], []
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _, given, out: found.append(out.is_contiguous(memory_format=torch.channels_last)))
+    for strides in ((c * h * w, h * w, w, 1), (c * h * w, 1, c * w, c)):  # a sum of grey images has the first, whatever they have
+        model(torch.rand(2 * c * h * w, generator=torch.Generator().manual_seed(0)).as_strided((2, c, h, w), strides))
+    assert len(found) >= 4 and all(found)
+
+
 def test_two_loads_share_no_weights():
     first, second = networks.load("digits-standard"), networks.load("digits-standard")
     for weight in first.parameters():
