@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -51,6 +52,14 @@ def test_every_dependency_is_pinned_inside_its_range():
     for name, range_ in [pair for group in (BASE, *extras) for pair in group.items()]:
         (pin,) = PINS[name]
         assert pin.operator == "==" and range_.contains(pin.version), name
+
+
+def test_importing_nbformat_compiles_no_grammars():
+    """jsonschema 4.25 and later do, 38 of lark's: more than a second in every process that reads a notebook."""
+    assert "lark" not in PINS
+    code = "import sys, nbformat; sys.exit('lark' in sys.modules)"
+    pinned = PINS["jsonschema"].contains(version("jsonschema"))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0 or not pinned
 
 
 def test_every_import_is_declared():
