@@ -106,13 +106,15 @@ def sweep(source, points, folder, client, retries):
     failures = {}
     with tqdm(total=len(points), initial=len(points) - len(todo), unit="point") as bar:
         for future in as_completed(list(running)):
-            point = running.pop(future)  # and with it the cluster's copy of the result
-            if future.status == "finished":
-                done = nbformat.reads(future.result(), as_version=4)
+            point, finished = running.pop(future), future.status == "finished"
+            answer = future.result() if finished else future.exception()
+            future.release()  # the cluster's copy: while it is wanted, the death of its worker has it computed again
+            if finished:
+                done = nbformat.reads(answer, as_version=4)
                 done.metadata.sweep = digest(source, point)
                 execute.write(done, place(point, folder))
             else:
-                failures[place(point, folder)] = future.exception()
+                failures[place(point, folder)] = answer
             bar.update()
     return failures
 
