@@ -5,6 +5,7 @@ with Firefox() as firefox:
     firefox.evaluate("document.title")
 """
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -74,8 +75,26 @@ class Firefox:
         return answer["result"]
 
     def open(self, url):
-        self.send("browsingContext.navigate", context=self.context, url="about:blank", wait="complete")
-        self.send("browsingContext.navigate", context=self.context, url=url, wait="complete")
+        """Open a document, by way of an empty one: where only the hash differs, nothing would be loaded.
+
+        The document is asked whether it is there, and loaded again where it is not: once in some thousands the answer of
+        ``wait="complete"`` never comes. Raises TimeoutError.
+        """
+        for place in ("about:blank", url):
+            if not any(self._load(place) for _ in range(4)):
+                raise TimeoutError(f"Firefox did not load {place} in {PATIENCE} s")
+
+    def _load(self, url):
+        """Load a document, and return whether it is there within a quarter of our patience."""
+        self.send("browsingContext.navigate", context=self.context, url=url, wait="none")
+        there = f"document.readyState == 'complete' && location.href.split('#')[0] == {json.dumps(url.split('#')[0])}"
+        end = time.monotonic() + PATIENCE / 4
+        while time.monotonic() < end:
+            with contextlib.suppress(RuntimeError):  # the document that was asked has gone
+                if self.evaluate(there):
+                    return True
+            time.sleep(0.02)
+        return False
 
     def evaluate(self, expression):
         """Return the value of an expression, awaited, by way of JSON."""
