@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import nbformat
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import execute
@@ -34,7 +35,7 @@ def test_it_runs_within_its_memory_and_time(path, moved):
     assert status == 0, printed
     row = next(line.split() for line in printed.splitlines() if line.startswith(path.stem))  # the kernel may say more after it
     _, seconds, megabytes, *_ = map(float, row[1:])
-    assert megabytes < 1200
+    assert megabytes < (1550 if torch.version.cuda else 1200)  # a torch built for CUDA alone is 310 MB larger
     assert seconds < 120  # of the kernel's CPU, whatever else the machine does
 
 
