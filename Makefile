@@ -28,6 +28,9 @@ slides: .venv/ready $(EXECUTED) ## export build/slides: the talk, a sequence of 
 build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_utils/exercises/*.py data/*.safetensors) | .venv/ready
 	$(PY) scripts/execute.py --frames $<
 
+# Hundreds of processes import the same files: where the environment forbids to keep them compiled, each would compile them.
+test quick: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/ready-test ## set up, run everything that checks
 	$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 

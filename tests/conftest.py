@@ -1,8 +1,8 @@
 """What the tests share: the executions of the notebooks, each once and in the background, and the order of the tests.
 
 A test that asks for ``runs``, ``executed`` or ``moved``, opens a browser (``browser``, ``phone``, ``server``) or installs the
-package (``installed``), is marked as slow: ``make quick`` leaves it out. Files with tests of executions come last, when these
-are under way. The process that gives out the tests runs none: what imports torch is imported where it is needed.
+package (``installed``), is marked as slow: ``make quick`` leaves it out. The process that gives out the tests runs none: what
+imports torch is imported where it is needed.
 """
 
 import contextlib
@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
 ALL = ["moved", "again"]  # the longest first
+# More than a minute each, the longest first; then those that wait for an execution, which are under way by then; last the short
+# ones, which fill what is left of each process's time.
+LONG = "exercises live attacks grading engine efficientnet initialization browser site".split()
 PATIENCE = 3600  # seconds that a test may wait for an execution, however busy the machine is
 
 
@@ -55,7 +58,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker("slow")
         if item.path in waiting:
             item.add_marker(pytest.mark.timeout(PATIENCE))
-    items.sort(key=lambda item: item.path in waiting)
+    turns = {f"test_{name}": turn for turn, name in enumerate(LONG)}
+    items.sort(key=lambda item: turns.get(item.path.stem, len(LONG) + (item.path not in waiting)))
 
 
 def pytest_collection_finish(session):
