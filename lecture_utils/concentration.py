@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import optimize, stats
+from scipy import optimize, special
 from torch.nn import functional
 
 from .checks import check_choice, check_count, check_number, described, require
@@ -163,7 +163,7 @@ def chi2_tail(k, r):
     """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1). k: at least 1. r: at least 0. Returns a float."""
     check_count("k", k)
     r = check_number("r", r, 0)
-    return float(stats.chi2.sf(k + r, k) + stats.chi2.cdf(k - r, k))
+    return float(special.chdtrc(k, k + r) + special.chdtr(k, max(k - r, 0)))
 
 
 def chi2_bound(k, gamma, kind="slide"):

@@ -7,7 +7,6 @@ import functools
 import math
 
 import torch
-from scipy import stats
 
 from .. import concentration, initialization
 from .engine import Exercise, Mistake
@@ -55,6 +54,8 @@ def naive_outputs(k, d):
 
 def draw_samples(answer, k, d, derivative, n, generator):
     """Draw many networks, and reduce them to statistics that are the same for every right answer."""
+    from scipy import stats  # half a second, which no other exercise needs
+
     a, u, t, g2 = parts_of(answer(k, d, derivative, n, generator), a=(n, k), u=(n, k), t=(n, k), g2=(n,))
     c = a * derivative(u)
     size, along = c.square().sum(1), (c * u).sum(1) / math.sqrt(k)
