@@ -255,8 +255,8 @@ def _euclidean_cone(G, h):
     if not near:
         return np.zeros(G.shape[1]), weights, False
     pressing = weights > 0
-    delta = np.linalg.lstsq(G[pressing], h[pressing])[0]
-    weights[pressing] = np.linalg.lstsq(G[pressing].T, delta)[0].clip(0)
+    delta = np.linalg.lstsq(G[pressing], h[pressing], rcond=None)[0]
+    weights[pressing] = np.linalg.lstsq(G[pressing].T, delta, rcond=None)[0].clip(0)
     return delta, weights, True
 
 
