@@ -264,6 +264,20 @@ def test_weights_are_read_from_the_folder_that_is_named_and_from_torchs_own_cach
         assert torch.allclose(logits, model[1]((x - mean) / std), atol=1e-6)
 
 
+def test_weights_that_are_nowhere_are_downloaded_once_to_torchs_own_cache(cache, place, monkeypatch):
+    file, asked = place(cache / "server", "squeezenet1_1"), []
+
+    def download(url, target, hash_prefix, **options):
+        asked.append((url.rsplit("/")[-1], hash_prefix))
+        shutil.copy(file, target)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    for _ in range(2):
+        assert len(networks.pretrained("squeezenet1_1").categories) == 1000
+    assert asked == [(file.name, file.stem.rsplit("-")[-1])]
+    assert [found.name for found in (cache / "torch").rglob("*") if found.is_file()] == [file.name]
+
+
 def test_an_attack_works_on_torchvisions_networks(cache, place):
     place(cache / "hub", "squeezenet1_1")
     model, x = networks.pretrained("squeezenet1_1"), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
