@@ -116,7 +116,7 @@ def test_at_a_tie_the_slope_is_the_largest_of_the_maximisers():
 @pytest.mark.parametrize("seed", range(6))
 def test_no_weights_near_the_minimiser_have_a_smaller_risk(seed):
     _, _, X, y = problem(seed, n=200)
-    y = torch.where(torch.rand(200, generator=seeded(seed)) < 0.9, (X[:, 0] + 0.5 * X[:, 1]).sign(), y)
+    y = torch.where(torch.rand(200, generator=seeded(seed)) < 0.9, (X[:, 0] + 0.5 * X[:, 1] + 0.7).sign(), y)
     w, b = linear.fit_robust_linear(X, y, 0.1, bias=True)
     least = linear.robust_loss_linear(w, b, X, y, 0.1)
     for size in (1e-4, 1e-2, 1.0):
@@ -127,7 +127,7 @@ def test_no_weights_near_the_minimiser_have_a_smaller_risk(seed):
 @pytest.mark.parametrize("size", [1e-12, 1e-8, 1e-5, 1e3, 1e12])
 def test_the_minimiser_has_the_unit_of_the_inputs_and_no_other(size):
     _, _, X, y = problem(0, n=200)
-    y = torch.where(torch.rand(200, generator=seeded(0)) < 0.9, (X[:, 0] + 0.5 * X[:, 1]).sign(), y)
+    y = torch.where(torch.rand(200, generator=seeded(0)) < 0.9, (X[:, 0] + 0.5 * X[:, 1] + 0.7).sign(), y)
     w, b = linear.fit_robust_linear(X, y, 0.1, bias=True)
     scaled, shift = linear.fit_robust_linear(size * X, y, 0.1 * size, bias=True)
     assert torch.allclose(size * scaled, w, rtol=1e-6, atol=1e-7) and shift == pytest.approx(b, abs=1e-6)
