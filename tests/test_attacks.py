@@ -847,6 +847,27 @@ def test_random_signs_are_a_weaker_attack_than_pgd_and_square_lies_between(digit
     assert training.accuracy(model, x, y, lambda *given: attacks.pgd(*given, 0.1)) <= square < noise
 
 
+@pytest.mark.parametrize("wrong", [0, 1], ids=["all right", "all wrong already"])
+@pytest.mark.parametrize("epsilon", [0.0, 1.0])
+def test_no_model_is_asked_about_no_images(wrong, epsilon):
+    """One that reshapes cannot answer: where all samples have left, an attack ends."""
+    weights = torch.randn(16, 3, generator=seeded(1))
+
+    def model(x):
+        assert len(x)
+        return x.reshape(len(x), -1) @ weights
+
+    x = torch.rand(5, 1, 4, 4, generator=seeded(0))
+    y = (model(x).argmax(1) + wrong) % 3
+    early = {"steps": 3, "until_fooled": True}
+    for options in ({"restarts": 3}, {"random_start": True}, {"restarts": 3, "random_start": True}):
+        attacks.pgd(model, x, y, epsilon, **options, **early, generator=seeded(0))
+    attacks.strongest(model, x, y, epsilon, generator=seeded(0))
+    attacks.square(model, x, y, epsilon, queries=30, generator=seeded(0))
+    attacks.one_pixel(model, x, y, generations=2, generator=seeded(0))
+    attacks.lbfgs(model, x, (y + 1) % 3)
+
+
 def test_the_strongest_attack_is_at_least_as_strong_as_each_other(digits):
     model, x, y = digits
     names = ("fgsm", "pgd", "pgd from random starts", "square", "strongest")
