@@ -54,6 +54,20 @@ PROBES = (
         tensor([1.0, 0.5], [0.3, -1.4], [-1.0, -2.0]),
         tensor(1.0, 1.0, -1.0),
     ),
+    (
+        tensor([1.0, 0.0], [1.0, 1.0]),
+        tensor(0.0, 5.0),
+        tensor(1.0, 0.0),
+        tensor([-1.0, 0.0]),
+        tensor(1.0),
+    ),  # nor on anyone's side
+    (
+        tensor([1.0, 0.0], [3.0, 0.0]),
+        tensor(-0.1, -1.5),
+        tensor(1.0, 1.0),
+        tensor([1.0, 0.0]),
+        tensor(1.0),
+    ),  # largest z, nearer edge
 )
 
 

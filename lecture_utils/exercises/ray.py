@@ -38,6 +38,7 @@ def first_flip_along_ray(W, b, a, x, y, u):
 
 PAIR = (tensor([1.0, 0.0], [0.0, 1.0]), tensor(-0.5, -0.5), tensor(1.0, -1.0))  # neurons on for x_1 > 1/2 and for x_2 > 1/2
 VALLEY = (tensor([1.0, 0.0], [-1.0, 0.0]), tensor(0.0, 0.0), tensor(1.0, 1.0))  # f = |x_1|
+TWICE = (tensor([1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]), tensor(0.0, -1.0, -3.0, 1.0), tensor(-2.0, 4.0, -4.0, 1.0))
 
 PROBES = (
     (*PAIR, tensor(1.0, 0.0), 1.0, tensor(-1.0, 1.0)),
@@ -50,6 +51,8 @@ PROBES = (
     (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 1.5)),  # beyond the last breakpoint
     (*PAIR, tensor(1.0, 1.0), 1.0, tensor(1.0, 1.0)),  # f = 0 with both on
     (*VALLEY, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # touches 0 and rises again
+    (*TWICE, tensor(0.0, 0.0), 1.0, tensor(1.0, 0.0)),  # flips, recovers, flips again
+    (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 0.001)),  # far beyond the last breakpoint
     (
         tensor([1.0, 1.0], [1.0, -1.0], [0.5, 2.0], [-1.0, 0.3]),
         tensor(0.3, 0.2, -1.0, 0.5),
@@ -87,7 +90,7 @@ def along(W, b, a, x, y, u, wanted, start=True, last=True):
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = [0.0, *ends[ends > 0].sort().values.tolist()]
-    ends.append(ends[-1] + 1000.0)
+    ends.append(ends[-1] + 1e5)
     values = [(y * two_layer(x + t * u, W, b, a)).item() for t in ends]
     if start and values[0] < -1e-9:
         return 0.0

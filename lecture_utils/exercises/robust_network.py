@@ -32,6 +32,7 @@ PROBES = (
     (data.equicorrelated(3, 8, 0.6, seeded(2)), tensor(-1.0, -1.0, 1.0), 0.65),
     (2.0 * torch.eye(4, dtype=torch.float64)[:2], tensor(1.0, -1.0), 0.0),
     (data.equicorrelated(3, 5, 0.2, seeded(3)), tensor(-1.0, -1.0, -1.0), 0.5),
+    (data.sphere(16, 16, seeded(0)), tensor(*[1.0, -1.0] * 8), 0.6),  # more than a linear function can separate robustly
 )
 
 
@@ -80,7 +81,8 @@ def outer(change):
 MISTAKES = (
     Mistake(
         (construction(first=1.0),),
-        "The factor 2 in w_j is missing: z_j has to rise from -1 to 1 over a distance of d (1 - c).",
+        "At no point does f have the sign of the label. Compute z_j at x_j, where <x_j, x_j> = d, and where <x_i, x_j> = c d: it has "
+        "to rise from -1 to 1 between the two. (Where w_j is X_j / (d (1 - c)), the factor 2 is missing.)",
     ),
     Mistake(
         (construction(bias=lambda c: (1 + c) / (1 - c)), construction(bias=lambda c: 0.0)),
@@ -109,7 +111,8 @@ MISTAKES = (
     ),
     Mistake(
         (construction(label=lambda y: y),),
-        "The label stands in w_j as well as in a_j: neuron j must be on at x_j, whatever its label is.",
+        "Right for the label 1 only. Neuron j must be on at x_j whatever the label is, so w_j is without it; and a_j carries it: -1 "
+        "or 1.",
     ),
 )
 

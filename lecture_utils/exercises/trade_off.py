@@ -94,8 +94,14 @@ MISTAKES = (
         (accuracy_with(price=lambda e, d, w1, v: 2 * full_price(e, d, w1, v)),),
         "The adversary takes ε(w1 + v d) once; yours takes it twice.",
     ),
-    Mistake((accuracy_with(price=lambda e, d, w1, v: e * v * d),), "The adversary moves x_1 as well: add ε w1."),
-    Mistake((accuracy_with(price=lambda e, d, w1, v: e * w1),), "The adversary moves the weak features as well: add ε v d."),
+    Mistake(
+        (accuracy_with(price=lambda e, d, w1, v: e * v * d),),
+        "The adversary moves x_1 as well: that costs the margin another ε w1.",
+    ),
+    Mistake(
+        (accuracy_with(price=lambda e, d, w1, v: e * w1),),
+        "The adversary moves the weak features as well: that costs the margin another ε v d.",
+    ),
     Mistake(
         (accuracy_with(wrong_share=lambda p: 0.0),),
         "Samples with x_1 = -y may still be classified correctly, by the weak features: the term with 1 - p is missing.",
@@ -112,7 +118,10 @@ MISTAKES = (
         (accuracy_with(right_share=lambda p: 0.5, wrong_share=lambda p: 0.5),),
         "The two kinds of samples have the probabilities p and 1 - p.",
     ),
-    Mistake((accuracy_with(price=lambda e, d, w1, v: -full_price(e, d, w1, v)),), "The adversary lowers the score: minus q."),
+    Mistake(
+        (accuracy_with(price=lambda e, d, w1, v: -full_price(e, d, w1, v)),),
+        "The adversary lowers the margin: ε(w1 + v d) is taken from it.",
+    ),
     Mistake((accuracy_with(root=float),), "The standard deviation of a sum of d independent features is √d, not d."),
     Mistake((accuracy_with(root=lambda d: 1.0),), "The noise of d features adds up: its standard deviation is v√d, not v."),
     Mistake(
@@ -143,11 +152,11 @@ MISTAKES = (
     ),
     Mistake(
         (accuracy_with(wrong_price=-1.0),),
-        "The adversary also attacks where x_1 = -y: q has the same sign in both terms.",
+        "The adversary also attacks where x_1 = -y: he lowers the margin there, too, by the same ε(w1 + v d).",
     ),
     Mistake(
         (accuracy_with(wrong_price=0.0),),
-        "The adversary also attacks where x_1 = -y: q is missing in the second term.",
+        "The adversary also attacks where x_1 = -y: the margin loses ε(w1 + v d) in the second term as well.",
     ),
 )
 

@@ -37,6 +37,7 @@ PROBES = (
         tensor(0.5, 0.2, 0.4),
         0.4,
     ),
+    (tensor([1.0, 0.0], [0.0, 1.0], [0.0, 0.0]), tensor(0.0, 0.0, 0.0), tensor(1.0, 0.5), 0.25),  # another class just reaches 0
 )
 
 

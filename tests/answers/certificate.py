@@ -199,7 +199,23 @@ def zero(W, b, a, X, y):
     return torch.zeros_like(y)
 
 
+def unconnected_is_own(W, b, a, X, y):
+    D = (X @ W.T + b) / W.norm(dim=1)
+    opposite = y[:, None] * a < 0
+    on = torch.where(~opposite, D, -torch.inf).amax(1)
+    return torch.minimum(on, torch.where(opposite, -D, torch.inf).amin(1)).clamp(min=0)
+
+
+def own_by_largest_z(W, b, a, X, y):
+    z, n, s = X @ W.T + b, W.norm(dim=1), y[:, None] * a
+    own = torch.where(s > 0, z, -torch.inf)
+    on = torch.where((s > 0).any(1), own.amax(1) / n[own.argmax(1)], 0.0)
+    return torch.minimum(on, torch.where(s < 0, -z / n, torch.inf).amin(1)).clamp(min=0)
+
+
 WRONG = [
+    (unconnected_is_own, "wanted"),
+    (own_by_largest_z, "wanted"),
     (negative_ones, "the radius is 0, not less"),
     (only_the_opposite_clamped, ""),
     (raw_pre_activations, "z_j is no distance"),

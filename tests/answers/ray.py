@@ -231,7 +231,33 @@ def the_end_point(W, b, a, x, y, u):
     return x + min(pieces(W, b, a, x, y, u), 1e6) * u
 
 
+def last_flip(W, b, a, x, y, u, ahead=1000.0):
+    z, s = W @ x + b, W @ u
+    f = lambda t: (y * (a * torch.relu(z + t * s)).sum()).item()  # noqa: E731
+    times = sorted({0.0, *(t for t in (-z / s).tolist() if 0 < t < math.inf)})
+    times.append(times[-1] + ahead)
+    found = 0.0 if f(0.0) < -1e-9 else math.inf
+    for p, q in zip(times, times[1:], strict=False):
+        if f(q) < -1e-9 and f(p) >= -1e-9:
+            found = p + max(f(p), 0) * (q - p) / (f(p) - f(q))
+    return found
+
+
+def looks_ten_ahead(W, b, a, x, y, u):
+    z, s = W @ x + b, W @ u
+    f = lambda t: (y * (a * torch.relu(z + t * s)).sum()).item()  # noqa: E731
+    times = sorted({0.0, *(t for t in (-z / s).tolist() if 0 < t < math.inf)})
+    for p, q in zip(times, [*times[1:], times[-1] + 10.0], strict=True):
+        if f(p) < -1e-9:
+            return p
+        if f(q) < -1e-9:
+            return p + max(f(p), 0) * (q - p) / (f(p) - f(q))
+    return math.inf
+
+
 WRONG = [
+    (last_flip, "wanted"),
+    (looks_ten_ahead, ""),
     (without_the_label, "multiply f by y"),
     (sign_of_f, "y is not used"),
     (starts_wrong_and_walks_on, "the sign is wrong at once"),

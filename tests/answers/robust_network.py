@@ -155,7 +155,24 @@ def with_nan(X, y, c):
     return W, b / 0.0 * 0.0, a
 
 
+def linear(X, y, c):
+    v = torch.linalg.solve(X @ X.T, y) @ X
+    return torch.stack([v, -v]), torch.zeros(2, dtype=X.dtype), torch.tensor([1.0, -1.0])
+
+
+def silent(X, y, c):
+    return 2 * X / (X.shape[1] * (1 - c)), torch.full_like(y, -2 * (1 + c) / (1 - c)), y
+
+
+def nothing_for_minus_one(X, y, c):
+    W, b, a = silent(X, y, c)
+    return W, b / 2, (a > 0).double()
+
+
 WRONG = [
+    (linear, "share of the theorem's radius"),
+    (silent, "At no point does f have the sign"),
+    (nothing_for_minus_one, "Right for the label 1 only"),
     (without_a_bias, "Nothing holds the neurons off"),
     (bias_of_the_other_sign, "Nothing holds the neurons off"),
     (labels_turned, "The outer weights have the wrong sign"),
@@ -169,7 +186,7 @@ WRONG = [
     (one_tensor, "Return three tensors"),
     (bias_for_the_plain_rows, "Divide by d"),
     (just_off, "or about to be"),
-    (label_twice, "The label stands in w_j as well as in a_j"),
+    (label_twice, "Right for the label 1 only"),
     (root_of_d, "not by its root"),
     (for_a_third, "share of the theorem's radius"),
     (bias_of_one_neuron_missing, "must have shapes"),

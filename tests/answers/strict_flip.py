@@ -158,7 +158,31 @@ def c_and_r_swapped(r, c):
     return (1 + r) / 2 - c if c < -(1 - r) / 2 else math.sqrt(abs((1 + r) ** 2 / (2 * (1 + c)) - r))
 
 
+def bounded_at(bound):
+    """Return the formula with another place where the second condition stops being tight."""
+
+    def radius(r, c):
+        return (1 + c) / 2 - r if r < bound(c) else math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c)
+
+    return radius
+
+
+def forgot_half(r, c):
+    return bounded_at(lambda c: -(1 - c))(r, c)
+
+
+def bound_of_a_third(r, c):
+    return bounded_at(lambda c: -1 / 3)(r, c)
+
+
+def bound_of_a_root(r, c):
+    return bounded_at(lambda c: -math.sqrt((1 - c) / 2))(r, c)
+
+
 WRONG = [
+    (forgot_half, "wanted"),
+    (bound_of_a_third, "wanted"),
+    (bound_of_a_root, "wanted"),
     (other_sign_of_the_cross_term, "The cross term has the wrong sign"),
     (no_denominator, "The denominator 1 - r² is missing"),
     (pythagoras, "right for orthogonal points only"),

@@ -145,7 +145,7 @@ WRONG = [
     (euclidean, "ε|w|₂"),
     (reliable_feature_spared, "x_1 as well"),
     (weak_features_spared, "weak features as well"),
-    (helps, "minus q"),
+    (helps, "is taken from it"),
     (errors, "share of errors"),
     (only_where_right, "where x_1 = y"),
     (exchanged, "exchanged"),

@@ -163,7 +163,14 @@ def class_at_the_end(W, b, x, eps):
     return (W @ x + b + eps * W.abs().sum(1)).max() - (W @ x + b - eps * W.abs().sum(1)).max()
 
 
+def zeros_dropped(W, b, x, eps):
+    f = W @ x + b
+    v = f - f.max() + eps * (W - W[f.argmax()]).abs().sum(1)
+    return v[v != 0].max().item()
+
+
 WRONG = [
+    (zeros_dropped, "wanted"),
     (never_negative, "Yours is never negative"),
     (the_margin, "The sign is turned round"),
     (second_at_x, "Not only the runner-up"),
