@@ -63,7 +63,7 @@ def draw_samples(answer, k, d, derivative, n, generator):
     H = (c * rest).sum(1) * math.sqrt(k) / size
     exact = float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3)
     if d > 1000:  # a question of cost: that it is done at all, and with the right mean
-        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0
+        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0, 0.0, 1.0
     across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
     beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d
     noise = rest - c * ((c * rest).sum(1) / size)[:, None]
@@ -78,6 +78,8 @@ def draw_samples(answer, k, d, derivative, n, generator):
         settle(beta, 1, 0.5),
         settle(spread, 1, 0.25),
         float(same.statistic < 0.03),  # a right answer fails this with probability 2e-10
+        settle((a == a[:, :1]).all(1).double().mean(), 0, 0.5),
+        settle(noise.sum(1).square().mean() / noise.square().sum(1).mean().clamp_min(1e-9), 1, 1),
     )
 
 
@@ -112,11 +114,11 @@ def wrong_samplers(**changes):
 MISTAKES = (
     Mistake(
         wrong_samplers(drift=False),
-        "The drift ĉ H is missing: the speeds t_j are aligned with c_j, and this is what moves f.",
+        "The drift |c|/√k ĉ H is missing (ĉ = c/|c|, H = χ²(d-1)/d): the speeds t_j are aligned with c_j, which is what moves f.",
     ),
     Mistake(
         wrong_samplers(project=False),
-        "Take from ξ its part along ĉ: along ĉ everything is in H already. Then c·t/√k = g2 holds exactly.",
+        "Take from the noise its part along ĉ = c/|c|: along ĉ everything is in H already. Then c·t/√k = g2 holds exactly.",
     ),
     Mistake(
         wrong_samplers(along=False),
@@ -124,11 +126,11 @@ MISTAKES = (
     ),
     Mistake(
         (functools.partial(sampler, noise=lambda chi, d: chi.sqrt() / d),),
-        "The noise is too small: its standard deviation is √(H/d), not √H/d.",
+        "The noise is too small: before the factor |c|/√k its standard deviation is √(H/d), not √H/d.",
     ),
     Mistake(
         (functools.partial(sampler, noise=lambda chi, d: 0 * chi),),
-        "There is drift but no noise: across ĉ the speeds are Gaussian with standard deviation √(H/d).",
+        "There is drift but no noise: across ĉ = c/|c| the speeds are Gaussian with standard deviation |c|/√k · √(H/d).",
     ),
     Mistake(
         (functools.partial(sampler, H=lambda g, n, d: normal(g, n, d).square().sum(1) / d),),
@@ -157,6 +159,8 @@ EXERCISE = Exercise(
         "part of x in t",
         "size of the noise",
         "same law as with weights (1: yes)",
+        "one sign for all neurons (1: yes)",
+        "variance of the noise's sum over the sum of its variances",
     ),
     hints=(
         "Draw a and u. Then c_j = a_j σ'(u_j), its direction ĉ = c/|c|, and g·x = Σ c_j u_j / √k need no weights. What is left?",

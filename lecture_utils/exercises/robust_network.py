@@ -81,8 +81,8 @@ def outer(change):
 MISTAKES = (
     Mistake(
         (construction(first=1.0),),
-        "At no point does f have the sign of the label. Compute z_j at x_j, where <x_j, x_j> = d, and where <x_i, x_j> = c d: it has "
-        "to rise from -1 to 1 between the two. (Where w_j is X_j / (d (1 - c)), the factor 2 is missing.)",
+        "At no point does f have the sign of the label. Compute z_j at x_j, where <x_j, x_j> = d, and where <x_i, x_j> = c d: it "
+        "has to rise from -1 to 1 between the two. (Where w_j is x_j / (d (1 - c)), the factor 2 is missing.)",
     ),
     Mistake(
         (construction(bias=lambda c: (1 + c) / (1 - c)), construction(bias=lambda c: 0.0)),
@@ -111,8 +111,8 @@ MISTAKES = (
     ),
     Mistake(
         (construction(label=lambda y: y),),
-        "Right for the label 1 only. Neuron j must be on at x_j whatever the label is, so w_j is without it; and a_j carries it: -1 "
-        "or 1.",
+        "Right for the label 1 only. Neuron j must be on at x_j whatever the label is, so w_j is without it; a_j carries it: "
+        "-1 or 1.",
     ),
 )
 

@@ -42,26 +42,28 @@ def draw_networks(answer, k, d, sigma, generator):
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):
-        return 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
+        return 1.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
     repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
     rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
     u = (W @ x[:, :, None])[:, :, 0]
     own, size = (a * sigma(u)).sum(1), u.square().mean().sqrt()
-    length = x.square().sum(1) / d
+    length, rows, one_sign = x.square().sum(1) / d, rescaled.square().mean(2), (a == a[:, :1]).all(1).double().mean()
     return (
         settle(((length - 1).abs() < 1e-4).double().mean(), 1, 0.5),
         power(length.mean()),
         power(rescaled.square().mean()),
         settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4),
+        settle(rows.var() / rows.mean() ** 2 * d / 2, 1, 1),
+        settle(u.square().mean() / (length.mean() * W.square().mean() * d), 1, 1),
         settle((a.abs() == 1).double().mean(), 1, 0.5),
-        settle(a.mean(), 0, 0.25),
+        settle(a.mean(), 0, 0.25) if one_sign < 0.5 else 0.0,  # of 100 coins only: it may be anything
         settle((a**4).mean() / a.square().mean().square(), 1, 1),
-        settle(a.mean(0).square().mean(), 0, 0.5),  # each neuron's mean over the networks: 1/100
-        settle(a.mean(1).square().mean(), 0, 0.5),  # each network's mean over its neurons: 1/k
+        settle((a == a[0]).all(0).double().mean(), 0, 0.5),
+        settle(one_sign, 0, 0.5),
         settle((u / size).mean(1).square().mean(), 0, 1),
         settle((a * u / size).mean(), 0, 0.25),  # chance: 0.018
         power((f * own).sum() / own.square().sum() * math.sqrt(k)),
-        0.0 if torch.allclose(repeated[1], W[0]) else 2.0,
+        0.0 if all(torch.allclose(*pair) for pair in zip(repeated, (x[0], W[0], a[0], f[0]), strict=True)) else 2.0,
     )
 
 
@@ -127,6 +129,14 @@ MISTAKES = (
         "All neurons of a network have one sign: draw k coins, one for each neuron.",
     ),
     Mistake(
+        (wrong_network(signs_=lambda g, k: torch.ones(k)),),
+        "Every a_j is one number, in all networks: it is a fair coin, -1 or +1.",
+    ),
+    Mistake(
+        (wrong_network(draw=lambda g, k, d: (W := normal(g, k, d)) / W.norm(dim=1, keepdim=True) * math.sqrt(d)),),
+        "The rows of W all have the same length. That of w ~ N(0, I/d) varies: leave the Gaussian numbers as they are drawn.",
+    ),
+    Mistake(
         (wrong_network(signs_=lambda g, k: (signs(g, k) + 1) / 2),),
         "Your a is 0 or 1: then f has a mean, and half of its neurons. Map the coin to -1 and +1.",
     ),
@@ -162,18 +172,20 @@ EXERCISE = Exercise(
     run=draw_networks,
     parts=(
         "share of x with |x|² = d",
-        "mean of |x|²/d",
-        "d times the variance of W",
-        "kurtosis of W",
+        "mean of |x|²/d, to the nearest power of 2",
+        "d times the variance of W, to the nearest power of 2",
+        "kurtosis of W, rounded",
+        "variance of |w|² over that of a Gaussian vector, rounded",
+        "variance of w·x over that of independent w and x, rounded",
         "share of a in {-1, +1}",
-        "mean of a",
-        "kurtosis of a",
+        "mean of a, rounded",
+        "kurtosis of a, rounded",
         "a is the same in every network (1: yes)",
         "one sign for all neurons (1: yes)",
         "one row of W for all neurons (1: yes)",
         "correlation of a_j with w_j·x",
-        "f over the slide's formula",
-        "randomness (1: the same W twice, 2: the seed does nothing)",
+        "f over the slide's formula, to the nearest power of 2",
+        "randomness (1: the same W twice, 2: another network for the same seed)",
     ),
     hints=(
         "Four things to draw or compute: a point of length √d, a matrix of Gaussians, k fair signs, a sum. "

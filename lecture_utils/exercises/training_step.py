@@ -50,13 +50,20 @@ PROBES = (
 )
 
 
+class Dropout(nn.Dropout):
+    """Drops the same units in every pass: an answer may make more of them, for its log, or shuffle the batch."""
+
+    def forward(self, x):
+        return x * (torch.arange(x.shape[-1], device=x.device) % 3 != 1) * 1.5 if self.training else x
+
+
 def after_one_step(answer, X, y, eps, alpha, steps):
     """Run a training step on a fresh network with dropout; return how the weights changed, and whether it is in training mode."""
     torch.manual_seed(5)
     first, last = (nn.Linear(*size, dtype=torch.float64, device="cpu") for size in ((6, 12), (12, 3)))
     normalize = networks.Normalize([0.5], [0.25]).double()  # numbers that every dtype holds exactly
-    model = nn.Sequential(normalize, nn.Flatten(), first, nn.Tanh(), nn.Dropout(0.5), last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    model = nn.Sequential(normalize, nn.Flatten(), first, nn.Tanh(), Dropout(0.5), last).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.75)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.5)  # left over from the batch before
     parameters = list(model.parameters())[::-1]
@@ -92,9 +99,9 @@ def ascended(model, X, y, eps, alpha, steps, gather, box, *, sign=True, ball=Tru
 
 def stepped(
     model, optimizer, X, y, eps, alpha, steps, *, dropout=False, gather=False, zero="after", label=None, downhill=False,
-    update_mode=True, end_mode=True, moved=True, reduction="mean", box=True, made=1, **attack,
+    update_mode=True, end_mode=True, moved=True, reduction="mean", box=True, made=1, by_hand=False, **attack,
 ):  # fmt: skip
-    """Make a training step with one part of it exchanged. made: how many steps of the optimizer."""
+    """Make a training step with one part of it exchanged. made: how many steps of the optimizer. by_hand: one without it."""
     if zero == "before":
         optimizer.zero_grad()
     model.train(dropout)
@@ -108,6 +115,9 @@ def stepped(
         optimizer.zero_grad()
     for _ in range(made):
         optimizer.step()
+    if by_hand:
+        for parameter in model.parameters():
+            parameter.data -= parameter.grad
     model.train(end_mode)
 
 
@@ -144,7 +154,8 @@ MISTAKES = (
     slip("Each step takes the gradient itself; the sign of it is asked for.", *every_way(sign=False)),
     Mistake(
         (with_arguments(lambda eps, alpha, steps: (eps, eps, 1)),),
-        "This is one step of size ε (FGSM): make so many steps of size alpha.",
+        "This is FGSM: all of it along one gradient, at X. Make so many steps of size alpha, each along the gradient at its own "
+        "X + δ.",
     ),
     Mistake((with_arguments(lambda eps, alpha, steps: (eps, alpha, 1)),), "There is only one step in your attack."),
     Mistake((with_arguments(lambda eps, alpha, steps: (eps, alpha, steps - 1)),), "Your attack makes one step too few."),
@@ -172,6 +183,7 @@ MISTAKES = (
     slip("The update uses the clean images: train at X + δ.", *every_way(moved=False)),
     slip("The loss of the update is the mean over the batch, not the sum.", *every_way(reduction="sum")),
     slip("The optimizer makes two steps; one is asked for.", *every_way(made=2)),
+    slip("The gradient itself is taken from the weights: opt.step() knows the learning rate.", *every_way(made=0, by_hand=True)),
 )
 
 EXERCISE = Exercise(

@@ -69,7 +69,31 @@ def no_speeds(k, d, dsigma, n, generator):
 
 RIGHT = [numpy, a_list_of_float32, rows_of_normals]
 
+
+def with_noise(k, d, dsigma, n, generator, columns, signs):
+    a, u = (
+        2.0 * torch.randint(2, (n, signs), generator=generator).expand(n, k) - 1,
+        torch.randn(n, k, generator=generator).double(),
+    )
+    c, H = a * dsigma(u), torch.randn(n, d - 1, generator=generator).double().square().sum(1, keepdim=True) / d
+    length = c.norm(dim=1, keepdim=True)
+    hat, xi = c / length, torch.randn(n, columns, generator=generator).double().expand(n, k)
+    xi = xi - hat * (hat * xi).sum(1, keepdim=True)
+    t = u * (c * u).sum(1, keepdim=True) / d / k**0.5 + length / k**0.5 * (hat * H + (H / d).sqrt() * xi)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+def one_noise_a_network(k, d, dsigma, n, generator):
+    return with_noise(k, d, dsigma, n, generator, columns=1, signs=k)
+
+
+def one_sign_a_network(k, d, dsigma, n, generator):
+    return with_noise(k, d, dsigma, n, generator, columns=k, signs=1)
+
+
 WRONG = [
+    (one_noise_a_network, "variance of the noise's sum"),
+    (one_sign_a_network, "one sign for all neurons"),
     (naive, "d = 10000"),
     (shared_H, "variance of H"),
     (a_column, "g2 must have shape"),

@@ -82,12 +82,56 @@ def three_parts(k, d, sigma, generator):
 
 RIGHT = [loops, a_list, numpy, signs_of_normals]
 
+
+def coin_first(k, d, sigma, generator):
+    a = (2 * torch.randint(2, (1,), generator=generator) - 1).repeat(k)
+    x, W, _, _ = loops(k, d, sigma, generator)
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def x_from_elsewhere(k, d, sigma, generator):
+    _, W, a, _ = loops(k, d, sigma, generator)
+    x = torch.randn(d, dtype=torch.float64)
+    x = x / x.norm() * d**0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def a_from_elsewhere(k, d, sigma, generator):
+    x, W, _, _ = loops(k, d, sigma, generator)
+    a = 2 * torch.randint(2, (k,)) - 1
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def rows_of_length_one(k, d, sigma, generator):
+    x, W, a, _ = loops(k, d, sigma, generator)
+    W = W / W.norm(dim=1, keepdim=True)
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def x_along_a_row(k, d, sigma, generator):
+    _, W, a, _ = loops(k, d, sigma, generator)
+    x = W[0] / W[0].norm() * d**0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def x_along_a_singular_vector(k, d, sigma, generator):
+    _, W, a, _ = loops(k, d, sigma, generator)
+    x = torch.linalg.svd(W)[2][0] * d**0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
 WRONG = [
+    (coin_first, "draw k coins"),
+    (x_from_elsewhere, "The same seed gives another network"),
+    (a_from_elsewhere, "The same seed gives another network"),
+    (rows_of_length_one, "all have the same length"),
+    (x_along_a_row, "over that of independent w and x"),
+    (x_along_a_singular_vector, "over that of independent w and x"),
     (named("signs_of_the_preactivations", lambda a, W, u: u.sign()), "follows the sign of W @ x"),
     (named("turned_signs_of_the_preactivations", lambda a, W, u: -u.sign()), "correlation of a_j"),
     (named("half_and_half", lambda a, W, u: 2.0 * (torch.arange(len(a)) < len(a) / 2) - 1), "the same in every network"),
-    (named("one_sign", lambda a, W, u: a[:1].expand(len(a))), "one sign"),
-    (named("all_plus", lambda a, W, u: torch.ones(len(a))), "mean of a"),
+    (named("one_sign", lambda a, W, u: a[:1].expand(len(a))), "draw k coins"),
+    (named("all_plus", lambda a, W, u: torch.ones(len(a))), "Every a_j is one number"),
     (
         named("uniform", lambda a, W, u: torch.sin(100 * u) * 0 + 2 * torch.special.ndtr(W[:, 0] * W.shape[1] ** 0.5) - 1),
         "interval",

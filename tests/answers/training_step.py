@@ -114,7 +114,23 @@ def by_a_method(*arguments):
     return Trainer().step(*arguments)
 
 
+def logs_the_accuracy(model, opt, X, y, eps, alpha, steps):
+    delta = attacked(model, X, y, eps, alpha, steps)
+    model.train()
+    opt.zero_grad()
+    right = (model(X + delta).argmax(1) == y).double().mean()
+    cross_entropy(model(X + delta), y).backward()
+    opt.step()
+    return right.item()
+
+
+def shuffles_the_batch(model, opt, X, y, eps, alpha, steps):
+    order = torch.randperm(len(y))
+    with_a_helper(model, opt, X[order], y[order], eps, alpha, steps)
+
+
 RIGHT = [
+    logs_the_accuracy, shuffles_the_batch,
     with_a_helper, returns_the_loss, returns_the_model, attacks_by_backward, moves_the_images, zeroes_first, by_log_softmax,
     by_nll_loss, keeps_delta_in_the_graph, by_a_method,
 ]  # fmt: skip
@@ -205,7 +221,43 @@ def clean_and_attacked_together(model, opt, X, y, eps, alpha, steps):
     opt.step()
 
 
+def by_hand(model, opt, X, y, eps, alpha, steps):
+    delta = attacked(model, X, y, eps, alpha, steps)
+    model.train()
+    opt.zero_grad()
+    cross_entropy(model(X + delta), y).backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= parameter.grad
+
+
+def one_gradient(model, opt, X, y, eps, alpha, steps):
+    model.eval()
+    Z, delta = X.clone().requires_grad_(), torch.zeros_like(X)
+    (gradient,) = torch.autograd.grad(cross_entropy(model(Z), y), Z)
+    for _ in range(steps):
+        delta = (X + (delta + alpha * gradient.sign()).clamp(-eps, eps)).clamp(0, 1) - X
+    model.train()
+    opt.zero_grad()
+    cross_entropy(model(X + delta), y).backward()
+    opt.step()
+
+
+def dropout_in_the_attack(model, opt, X, y, eps, alpha, steps):
+    delta = torch.zeros_like(X)
+    for _ in range(steps):
+        delta.requires_grad_()
+        (gradient,) = torch.autograd.grad(cross_entropy(model(X + delta), y), delta)
+        delta = (X + (delta.detach() + alpha * gradient.sign()).clamp(-eps, eps)).clamp(0, 1) - X
+    opt.zero_grad()
+    cross_entropy(model(X + delta), y).backward()
+    opt.step()
+
+
 WRONG = [
+    (by_hand, "opt.step() knows the learning rate"),
+    (one_gradient, "along the gradient at its own"),
+    (dropout_in_the_attack, "With X = torch.tensor([[[[0.5"),
     (no_step_of_the_optimizer, "have not changed"),
     (no_training_mode, "in evaluation mode"),
     (only_the_attack, "have not changed"),
