@@ -91,7 +91,7 @@ def coin_first(k, d, sigma, generator):
 
 def x_from_elsewhere(k, d, sigma, generator):
     _, W, a, _ = loops(k, d, sigma, generator)
-    x = torch.randn(d, dtype=torch.float64)
+    x = torch.randn(d, dtype=W.dtype)
     x = x / x.norm() * d**0.5
     return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
 
