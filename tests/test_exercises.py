@@ -52,6 +52,16 @@ def test_the_reference_and_the_solution_are_correct(number):
     assert feedback.passed, feedback
 
 
+@pytest.mark.parametrize("number", EXERCISES)
+def test_the_inputs_that_are_shown_have_the_names_of_the_task(number):
+    one = exercise(number)
+    names = list(inspect.signature(one.answer).parameters)
+    names = names[2:] if one.name == "training-step" else names  # the model and its optimizer are made for each call
+    told = one._arguments(one.probes[0])
+    places = [f", {told}".index(f", {name} = ") for name in names[: len(one.probes[0])]]
+    assert places == sorted(places) and places[0] == 0
+
+
 @pytest.mark.parametrize(("number", "answer"), RIGHT)
 def test_right_answers_pass(number, answer, request):
     """The first of an exercise in a process of its own and on all random inputs, the others on three."""

@@ -54,20 +54,20 @@ PROBES = (
         tensor([1.0, 0.5], [0.3, -1.4], [-1.0, -2.0]),
         tensor(1.0, 1.0, -1.0),
     ),
-    (
+    (  # the second neuron is on, and not connected
         tensor([1.0, 0.0], [1.0, 1.0]),
         tensor(0.0, 5.0),
         tensor(1.0, 0.0),
         tensor([-1.0, 0.0]),
         tensor(1.0),
-    ),  # nor on anyone's side
-    (
+    ),
+    (  # the neuron with the largest z_j is nearer to its edge
         tensor([1.0, 0.0], [3.0, 0.0]),
         tensor(-0.1, -1.5),
         tensor(1.0, 1.0),
         tensor([1.0, 0.0]),
         tensor(1.0),
-    ),  # largest z, nearer edge
+    ),
 )
 
 

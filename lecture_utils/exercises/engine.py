@@ -278,9 +278,9 @@ class Exercise:
         return f"With {self._arguments(arguments)}\nwanted {shown(target, names)}\ngot    {shown(result, names)}"
 
     def _arguments(self, arguments):
-        names = list(inspect.signature(self.run).parameters)[1:]  # of what is called with a probe: it may make some arguments
-        if len(names) != len(arguments) or "arguments" in names:
-            names = inspect.signature(self.answer).parameters
+        names, given = (list(inspect.signature(one).parameters) for one in (self.answer, self.run))
+        if len(arguments) == len(given[1:]) and set(given[1:]) < set(names):  # ``run`` makes the others itself
+            names = given[1:]
         return ", ".join(f"{name} = {written(value)}" for name, value in zip(names, arguments, strict=False))
 
 
