@@ -51,7 +51,7 @@ PROBES = (
 
 
 class Dropout(nn.Dropout):
-    """Drops the same units in every pass: an answer may make more of them, for its log, or shuffle the batch."""
+    """Drops the same third of the units in every pass: an answer may make more of them, for its log, or shuffle the batch."""
 
     def forward(self, x):
         return x * (torch.arange(x.shape[-1], device=x.device) % 3 != 1) * 1.5 if self.training else x
@@ -62,7 +62,7 @@ def after_one_step(answer, X, y, eps, alpha, steps):
     torch.manual_seed(5)
     first, last = (nn.Linear(*size, dtype=torch.float64, device="cpu") for size in ((6, 12), (12, 3)))
     normalize = networks.Normalize([0.5], [0.25]).double()  # numbers that every dtype holds exactly
-    model = nn.Sequential(normalize, nn.Flatten(), first, nn.Tanh(), Dropout(0.5), last).train()
+    model = nn.Sequential(normalize, nn.Flatten(), first, nn.Tanh(), Dropout(1 / 3), last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.75)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.5)  # left over from the batch before
