@@ -5,11 +5,11 @@ import torch
 from .worker import TEXT, Other
 
 
-def comparable(result, parts=None):
+def comparable(result, parts=None, truth=torch.float64):
     """Return a result as a tuple of float64 tensors. Raises TypeError, ValueError, RuntimeError or OverflowError if it can't be.
 
     parts: how many are wanted. Of one, a list or a tuple is a tensor; of several, it holds them, as a tensor's first
-    dimension does. Without it a tuple holds the parts.
+    dimension does. Without it a tuple holds the parts. truth: the type of truth values.
     """
     if parts is None:
         result = result if isinstance(result, tuple) else (result,)
@@ -19,7 +19,8 @@ def comparable(result, parts=None):
         result = tuple(result)
     elif not isinstance(result, tuple | list):
         result = (result,)
-    return tuple(_numbers(part).to(torch.float64) for part in result)
+    numbers = [_numbers(part) for part in result]
+    return tuple(part.to(truth if part.dtype == torch.bool else torch.float64) for part in numbers)
 
 
 def _numbers(part):
@@ -29,7 +30,7 @@ def _numbers(part):
         part = [float(item) for item in part]
     if not isinstance(part, torch.Tensor | int | float | list):
         raise TypeError("no numbers")
-    numbers = torch.as_tensor(part, dtype=None if isinstance(part, torch.Tensor) else torch.float64, device="cpu").detach()
+    numbers = torch.as_tensor(part, dtype=None if isinstance(part, torch.Tensor | bool) else torch.float64, device="cpu").detach()
     if numbers.is_complex():
         raise TypeError("complex numbers")
     return numbers
@@ -41,6 +42,7 @@ def agree(result, target, arguments):
     if len(result) != len(target):
         return False
     for ours, theirs in zip(result, target, strict=True):
+        ours, theirs = ours.double(), theirs.double()
         if ours.shape != theirs.shape:
             return False
         size = theirs[theirs.isfinite()].abs().max().item() if theirs.isfinite().any() else 0.0

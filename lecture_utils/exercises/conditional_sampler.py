@@ -3,6 +3,7 @@
 k, d, dsigma, n, generator -> (a, u, t, g2) of shapes (n, k), (n, k), (n, k), (n,), with no array of size d.
 """
 
+import copy
 import functools
 import math
 
@@ -56,17 +57,25 @@ def draw_samples(answer, k, d, derivative, n, generator):
     """Draw many networks, and reduce them to statistics that are the same for every right answer."""
     from scipy import stats  # half a second, which no other exercise needs
 
-    a, u, t, g2 = parts_of(answer(k, d, derivative, n, generator), a=(n, k), u=(n, k), t=(n, k), g2=(n,))
+    def drawn(n, generator):
+        return parts_of(answer(k, d, derivative, n, generator), a=(n, k), u=(n, k), t=(n, k), g2=(n,))
+
+    again = copy.deepcopy(generator)
+    a, u, t, g2 = drawn(n, generator)
     c = a * derivative(u)
     size, along = c.square().sum(1), (c * u).sum(1) / math.sqrt(k)
     rest = t - u * along[:, None] / d  # what is left without the direction of x
     H = (c * rest).sum(1) * math.sqrt(k) / size
     exact = float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3)
     if d > 1000:  # a question of cost: that it is done at all, and with the right mean
-        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0, 0.0, 1.0
+        return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0
+    seeds = (again, copy.deepcopy(again), seeded(again.initial_seed() + 1))
+    first, same_seed, other_seed = (torch.cat([part.flatten() for part in drawn(2, seed)]) for seed in seeds)
+    randomness = float(torch.allclose(first, other_seed)) if torch.allclose(first, same_seed) else 2.0
     across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
     beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d
     noise = rest - c * ((c * rest).sum(1) / size)[:, None]
+    normal_ones = noise.square() / (1 - c.square() / size[:, None]) / H[:, None]  # up to a factor, squares of standard normals
     spread = noise.square().sum(1).mean() / ((k - 1) / k * size.mean() * (d - 1) / d**2)
     same = stats.ks_2samp(initialization.output(a, u - t, torch.tanh).numpy(), naive_outputs(k, d), method="asymp")
     return (
@@ -80,6 +89,8 @@ def draw_samples(answer, k, d, derivative, n, generator):
         float(same.statistic < 0.03),  # a right answer fails this with probability 2e-10
         settle((a == a[:, :1]).all(1).double().mean(), 0, 0.5),
         settle(noise.sum(1).square().mean() / noise.square().sum(1).mean().clamp_min(1e-9), 1, 1),
+        settle(normal_ones.square().mean() / normal_ones.mean() ** 2 / 3, 1, 0.4) if min(H.min(), spread) > 1e-6 else 1.0,
+        randomness,
     )
 
 
@@ -161,6 +172,8 @@ EXERCISE = Exercise(
         "same law as with weights (1: yes)",
         "one sign for all neurons (1: yes)",
         "variance of the noise's sum over the sum of its variances",
+        "kurtosis of the noise over that of a Gaussian",
+        "randomness (1: the same numbers for another seed, 2: other numbers for the same seed)",
     ),
     hints=(
         "Draw a and u. Then c_j = a_j σ'(u_j), its direction ĉ = c/|c|, and g·x = Σ c_j u_j / √k need no weights. What is left?",

@@ -260,7 +260,7 @@ class Exercise:
             told = f"What you return does not fit: {cut(str(error))}\nCalled with {self._arguments(arguments)}"
             raise _Stop("incorrect", told) from None
         try:
-            result = comparable(raw, len(target))
+            result = comparable(raw, len(target), truth=torch.bool)  # to be shown as such
         except (TypeError, ValueError, RuntimeError, OverflowError):
             raise _Stop("incorrect", f"Expected {kind(target)}, got a {type_of(raw)} that is no number.") from None
         if len(result) != len(target):

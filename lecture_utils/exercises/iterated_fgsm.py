@@ -127,7 +127,7 @@ MISTAKES = (
     Mistake(
         (lambda g, d, e, a, n: ascent(g, d, e, a, n, project=unprojected),),
         "δ leaves the ball: the projection is missing.",
-        example=2,
+        example=3,
     ),
     Mistake(
         (lambda g, d, e, a, n: ascent(g, d, e, a, n, project=unprojected, last=lambda d, e: d.clamp(-e, e)),),

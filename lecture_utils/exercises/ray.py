@@ -52,7 +52,7 @@ PROBES = (
     (*PAIR, tensor(1.0, 1.0), 1.0, tensor(1.0, 1.0)),  # f = 0 with both on
     (*VALLEY, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # touches 0 and rises again
     (*TWICE, tensor(0.0, 0.0), 1.0, tensor(1.0, 0.0)),  # flips, recovers, flips again
-    (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 0.01)),  # far beyond the last breakpoint
+    (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 2**-12)),  # 8,192 beyond the last breakpoint
     (
         tensor([1.0, 1.0], [1.0, -1.0], [0.5, 2.0], [-1.0, 0.3]),
         tensor(0.3, 0.2, -1.0, 0.5),
@@ -90,7 +90,7 @@ def along(W, b, a, x, y, u, wanted, start=True, last=True):
     z, speed = W @ x + b, W @ u
     ends = (-z / speed)[speed != 0]
     ends = [0.0, *ends[ends > 0].sort().values.tolist()]
-    ends.append(ends[-1] + 1000.0)
+    ends.append(ends[-1] + 1e6)
     values = [(y * two_layer(x + t * u, W, b, a)).item() for t in ends]
     if start and values[0] < -1e-9:
         return 0.0

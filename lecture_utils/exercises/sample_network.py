@@ -42,18 +42,20 @@ def draw_networks(answer, k, d, sigma, generator):
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):
-        return 1.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
+        return 1.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0  # one network says nothing of the others
     repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
     rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
     u = (W @ x[:, :, None])[:, :, 0]
     own, size = (a * sigma(u)).sum(1), u.square().mean().sqrt()
     length, rows, one_sign = x.square().sum(1) / d, rescaled.square().mean(2), (a == a[:, :1]).all(1).double().mean()
+    sizes = rows.mean(1)  # of W as a whole
     return (
         settle(((length - 1).abs() < 1e-4).double().mean(), 1, 0.5),
         power(length.mean()),
         power(rescaled.square().mean()),
         settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4),
         settle(rows.var() / rows.mean() ** 2 * d / 2, 1, 1),
+        float(sizes.var() / sizes.mean() ** 2 * k * d / 2 > 0.25),  # 1 in the mean, and 0.25 by chance once in 10^14
         settle(u.square().mean() / (length.mean() * W.square().mean() * d), 1, 1),
         settle((a.abs() == 1).double().mean(), 1, 0.5),
         settle(a.mean(), 0, 0.25) if one_sign < 0.5 else 0.0,  # of 100 coins only: it may be anything
@@ -137,6 +139,10 @@ MISTAKES = (
         "The rows of W all have the same length. That of w ~ N(0, I/d) varies: leave the Gaussian numbers as they are drawn.",
     ),
     Mistake(
+        (wrong_network(draw=lambda g, k, d: (W := normal(g, k, d)) / W.norm() * math.sqrt(k * d)),),
+        "W as a whole always has the same length here. That of k d Gaussian numbers varies: leave them as they are drawn.",
+    ),
+    Mistake(
         (wrong_network(signs_=lambda g, k: (signs(g, k) + 1) / 2),),
         "Your a is 0 or 1: then f has a mean, and half of its neurons. Map the coin to -1 and +1.",
     ),
@@ -176,6 +182,7 @@ EXERCISE = Exercise(
         "d times the variance of W, to the nearest power of 2",
         "kurtosis of W, rounded",
         "variance of |w|² over that of a Gaussian vector, rounded",
+        "the length of W as a whole varies (1: yes)",
         "variance of w·x over that of independent w and x, rounded",
         "share of a in {-1, +1}",
         "mean of a, rounded",

@@ -91,7 +91,28 @@ def one_sign_a_network(k, d, dsigma, n, generator):
     return with_noise(k, d, dsigma, n, generator, columns=k, signs=1)
 
 
+def noise_of_signs(k, d, dsigma, n, generator):
+    a, u = 2.0 * torch.randint(2, (n, k), generator=generator) - 1, torch.randn(n, k, generator=generator).double()
+    c, H = a * dsigma(u), torch.randn(n, d - 1, generator=generator).double().square().sum(1, keepdim=True) / d
+    length = c.norm(dim=1, keepdim=True)
+    hat, xi = c / length, 2.0 * torch.randint(2, (n, k), generator=generator) - 1
+    xi = xi - hat * (hat * xi).sum(1, keepdim=True)
+    t = u * (c * u).sum(1, keepdim=True) / d / k**0.5 + length / k**0.5 * (hat * H + (H / d).sqrt() * xi)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+def from_elsewhere(k, d, dsigma, n, generator):
+    return rows_of_normals(k, d, dsigma, n, torch.Generator().manual_seed(torch.seed() % 2**31))
+
+
+def always_one_seed(k, d, dsigma, n, generator):
+    return rows_of_normals(k, d, dsigma, n, torch.Generator().manual_seed(5))
+
+
 WRONG = [
+    (noise_of_signs, "kurtosis of the noise"),
+    (from_elsewhere, "randomness"),
+    (always_one_seed, "randomness"),
     (one_noise_a_network, "variance of the noise's sum"),
     (one_sign_a_network, "one sign for all neurons"),
     (naive, "d = 10000"),

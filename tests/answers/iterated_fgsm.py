@@ -183,7 +183,15 @@ def all_of_them(grad_fn, delta0, eps, alpha, steps):
     return torch.stack([reduced(grad_fn, delta0, eps, alpha, k) for k in range(steps + 1)])
 
 
+def never_projects(grad_fn, delta0, eps, alpha, steps):
+    delta = delta0.clone()
+    for _ in range(steps):
+        delta += alpha * grad_fn(delta).sign()
+    return delta
+
+
 WRONG = [
+    (never_projects, "got    [0.6, -0.55]"),  # and eps is 0.3 there
     (divided_by_its_size, "sign(0) = 0"),
     (returned_in_the_loop, "Only one step is made"),
     (one_gradient, "The gradient is taken once"),

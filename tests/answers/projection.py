@@ -129,7 +129,12 @@ def only_vectors(delta, x, eps, lo=0, hi=1):
     return bounds(delta[:3], x[:3], eps, lo, hi)
 
 
+def whether_it_is_inside(delta, x, eps, lo=0, hi=1):
+    return (delta.abs() <= eps) & (x + delta >= lo) & (x + delta <= hi)
+
+
 WRONG = [
+    (whether_it_is_inside, "got    [False, True]"),
     (one_by_one_without_the_ball, "The ball is missing"),
     (the_image_with_numpy, "the perturbation δ alone"),
     (box_of_delta, "and not of δ"),

@@ -177,7 +177,7 @@ def zero_counts(W, b, a, x, y, u):
 
 
 def end_of_the_piece(W, b, a, x, y, u):
-    return pieces(W, b, a, x, y, u, beyond=1000.0, end=1.0)
+    return pieces(W, b, a, x, y, u, beyond=1e6, end=1.0)
 
 
 def start_of_the_piece(W, b, a, x, y, u):
@@ -255,7 +255,12 @@ def looks_ten_ahead(W, b, a, x, y, u):
     return math.inf
 
 
+def looks_a_thousand_ahead(W, b, a, x, y, u):
+    return pieces(W, b, a, x, y, u, beyond=1000.0)
+
+
 WRONG = [
+    (looks_a_thousand_ahead, "wanted 10240"),
     (last_flip, "wanted"),
     (looks_ten_ahead, ""),
     (without_the_label, "multiply f by y"),

@@ -120,7 +120,14 @@ def x_along_a_singular_vector(k, d, sigma, generator):
     return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
 
 
+def of_one_length(k, d, sigma, generator):
+    x, W, a, _ = loops(k, d, sigma, generator)
+    W = W / W.norm() * k**0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
 WRONG = [
+    (of_one_length, "W as a whole"),
     (coin_first, "draw k coins"),
     (x_from_elsewhere, "The same seed gives another network"),
     (a_from_elsewhere, "The same seed gives another network"),
