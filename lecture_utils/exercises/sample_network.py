@@ -42,7 +42,7 @@ def draw_networks(answer, k, d, sigma, generator):
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):
-        return 1.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0  # one network says nothing of the others
+        return 1.0, 1.0, 1.0, 3.0, *[1.0] * 4, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
     repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
     rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
     u = (W @ x[:, :, None])[:, :, 0]
