@@ -115,7 +115,7 @@ def strict_radii(X, y, c):
 
 
 def first_flip_along_ray(W, b, a, x, y, u):
-    """Return the smallest t >= 0 beyond which y f(x + t u) < 0, exactly; inf if there is none. A float.
+    """Return the infimum of the t >= 0 with y f(x + t u) < 0, exactly; inf if there are none. A float.
 
     x, u: (d,). y: -1 or +1. f is linear between the breakpoints t_j = -(w_j . x + b_j) / (w_j . u). What is smaller than
     1e-12 of the terms that it sums is rounding, and counts as 0.

@@ -1,6 +1,6 @@
 """Exercise ray.
 
-W (k, d), b (k,), a (k,), x (d,), y -1.0 or 1.0, u (d,) -> the smallest t >= 0 beyond which y f(x + t u) < 0, or inf.
+W (k, d), b (k,), a (k,), x (d,), y -1.0 or 1.0, u (d,) -> the infimum of the t >= 0 with y f(x + t u) < 0, or inf.
 
 Clauses: y f < 0, with the label; 0 where the sign is wrong at once, from a dead zone too; f = 0 is no flip, on a piece or
 at one point; pieces between breakpoints, and beyond the last one; neurons that never switch, breakpoints behind x; t counts
