@@ -22,7 +22,7 @@ import torch
 from scipy import optimize
 from tqdm.auto import tqdm
 
-from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of  # noqa: F401
+from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of, random_point, shrink  # noqa: F401
 from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
 from .losses import (  # noqa: F401
     cross_entropy,
@@ -68,7 +68,7 @@ def pgd(
     keep_best: per sample, return the best iterate of all: one that fools is better than one that does not, then the
         higher loss counts (targeted: the lower). False takes the last iterate of each run.
     until_fooled: a sample leaves with its first iterate that fools: as many are fooled, in less time (needs keep_best).
-    low, high: the pixel box; -math.inf and math.inf for data that has none.
+    low, high: the pixel box, rounded as x is; -math.inf and math.inf for data that has none.
     (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
     check_choice("direction", direction, ("sign", "gradient"))
@@ -78,7 +78,7 @@ def pgd(
     check_count("restarts", restarts)
     if until_fooled and not keep_best:
         raise ValueError("until_fooled needs keep_best: a sample leaves with the iterate that fools")
-    x, y, highest = _taken(x, y, low, high)
+    x, y, highest, low, high = _taken(x, y, low, high)
     radius = radius_of(epsilon, x, most=2 * (high - low) * (x[0].numel() ** 0.5 if norm == "l2" else 1))
     radius = radius.expand(len(x), *[1] * (x.dim() - 1))
     size = radius if eta is None or eta is epsilon else radius_of(eta, x, "eta").expand(radius.shape)
@@ -94,7 +94,7 @@ def pgd(
     with evaluation_mode(model, x):
         found = _nothing(x) if compared else [None]
         for run in range(restarts):
-            delta = _start(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
+            delta = random_point(radius, lower, upper, norm, generator) if random_start or run else torch.zeros_like(x)
             if until_fooled and not len(left):
                 continue  # the starts are drawn all the same: what comes after this call sees the same random numbers
             parts = x, delta, lower, upper, radius, size, y
@@ -129,10 +129,8 @@ def _climb(
             found[0] = delta
             return left
         value, logits, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
-        if warn and not step and (steep := gradient.flatten(1).abs().sum(1)).min().item() == 0:
-            if blind := int(((steep == 0) & ~_fools(logits, labels[0], targeted)).sum()):
-                where = f"zero for {blind} of {len(x)} samples at the start: a failure there is not robustness"
-                warnings.warn(f"the gradient of the loss is {where} (try loss='margin' or random_start=True)", RuntimeWarning, 3)
+        if warn and not step:
+            _warn_of(gradient, _fools(logits, labels[0], targeted))
         fools = _fools(logits, labels[0], targeted) if last or keep_best else None
         leave = until_fooled and fools.any()
         if last or leave or keep_best and not until_fooled:
@@ -154,8 +152,15 @@ def _climb(
         share = size * (1 + math.cos(math.pi * step / steps)) if decreasing else size
         delta.addcmul_(_scaled(gradient, direction, norm, decreasing), share)
         if norm == "l2":
-            _shrink(delta, radius)
+            shrink(delta, radius)
         delta.clamp_(lower, upper)
+
+
+def _warn_of(gradient, fools, level=4):
+    """Warn of samples whose gradient is zero at the start, unless they fool already."""
+    if (steep := gradient.flatten(1).abs().sum(1)).min().item() == 0 and (blind := int(((steep == 0) & ~fools).sum())):
+        where = f"zero for {blind} of {len(steep)} samples at the start: a failure there is not robustness"
+        warnings.warn(f"the gradient of the loss is {where} (for pgd: loss='margin' or random_start=True)", RuntimeWarning, level)
 
 
 def _fools(logits, y, targeted=False):
@@ -173,34 +178,14 @@ def _scaled(gradient, direction, norm, unit):
     return gradient
 
 
-def _shrink(delta, radius):
-    """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
-    length = lengths(delta)
-    factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
-    return delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
-
-
 def _taken(x, y, low=0.0, high=1.0, name="y"):
-    """Return x, its labels, checked and detached, and the highest; copies of inference tensors, of which autograd keeps none."""
-    check_pixels(x, low, high)
+    """Return x and labels, checked and detached (copied where autograd keeps no such tensor), the highest, and the box."""
+    low, high = check_pixels(x, low, high)
     highest = check_labels(name, y, x)
     if not (x.is_inference() or y.is_inference()):
-        return x.detach(), y.detach(), highest
+        return x.detach(), y.detach(), highest, low, high
     with torch.inference_mode(False):
-        return x.clone(), y.clone(), highest
-
-
-def _start(radius, lower, upper, norm, generator):
-    """Return a random point of the feasible set: uniform for "linf"; uniform in the ball, then cut, for "l2"."""
-
-    def uniform(shape):
-        return torch.rand(shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
-
-    if norm == "linf":
-        return (lower + (upper - lower) * uniform(lower.shape)).clamp_(lower, upper)
-    normal = torch.randn(lower.shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
-    share = uniform((len(lower), *[1] * (lower.dim() - 1))) ** (1 / lower[0].numel())
-    return _shrink(normal.mul_(radius * share / lengths(normal)), radius).clamp_(lower, upper)
+        return x.clone(), y.clone(), highest, low, high
 
 
 def _look(model, x, delta, objective, labels, highest, *, slope):
@@ -235,7 +220,7 @@ def strongest(model, x, y, epsilon, *, generator=None):
     Last, for the images that came nearest to a wrong class, ``square``, which no flat or misleading gradient stops.
     A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
-    x, y, highest = _taken(x, y)
+    x, y, highest, *_ = _taken(x, y)
     generator, radius = fresh(generator, x), radius_of(epsilon, x, most=2).expand(len(x), *[1] * (x.dim() - 1))
     lower, upper = bounds(x, radius, 0.0, 1.0)
     left = torch.arange(len(x), device=x.device)
@@ -251,10 +236,11 @@ def strongest(model, x, y, epsilon, *, generator=None):
     with evaluation_mode(model, x):
         found = _nothing(x)
         margins, _, _ = _look(model, x, found[0], margin_and_gradient, [y], highest, slope=False)
-        scale = MEAN_MARGIN / margins.abs().mean().clamp_min(1e-30)
+        sizes = margins.abs()[margins.isfinite()]  # a class may have probability 0
+        scale = MEAN_MARGIN / sizes.mean().clamp_min(1e-30) if len(sizes) else 1.0
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             here, truth, *box = (part[left] for part in (x, y, lower, upper, radius))
-            start = _start(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
+            start = random_point(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
             other = truth
             if rank is not None:
                 _, f, _ = _look(model, here, start, margin_and_gradient, [truth], highest, slope=False)
@@ -292,7 +278,7 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
     check_count("c_steps", c_steps)
     check_count("max_iter", max_iter)
     check_count("walk", walk)
-    x, target, highest = _taken(x, target, name="target")
+    x, target, highest, *_ = _taken(x, target, name="target")
     box = [bound.flatten(1).double() for bound in bounds(x, torch.inf, 0.0, 1.0)]
 
     def look(delta, loss, *heat):
@@ -320,8 +306,9 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         return torch.from_numpy(found.x).to(start).view_as(start).clamp(*box)
 
     with evaluation_mode(model, x), torch.no_grad():
-        value, gradient, _ = look(torch.zeros_like(box[0]), margin_and_gradient)
-        size = gradient.norm(dim=1).clamp_min(1e-30)
+        value, gradient, hit = look(torch.zeros_like(box[0]), margin_and_gradient)
+        _warn_of(gradient, hit, level=3)
+        value, size = value.clamp(-1e30, 1e30), gradient.norm(dim=1).clamp_min(1e-30)
         start = gradient * ((2 * (-value).clamp_min(0) / size + 1e-6) / size)[:, None]  # twice as far as a linear model asks for
         shares = [0.8 * math.cos(math.pi / 2 * step / walk) for step in range(walk)] + [0.0]
         best, shortest = _walk(look, start.clamp(*box), *box, shares, (0.04 * value.abs()).clamp_min(1e-30))
@@ -376,7 +363,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     at the best candidate. Needs scores only, no gradient. (Slide "One-pixel attack".)
     """
     check_count("generations", generations)
-    x, y, _ = _taken(x, y)
+    x, y, *_ = _taken(x, y)
     check_labels("target", y if target is None else target, x)
     options = {"pixels": pixels, "population": population, "generator": fresh(generator, x)}
     result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
@@ -464,7 +451,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     vertical stripes; a square is kept where it lowers the margin. Needs scores only, no gradient.
     """
     check_count("queries", queries)
-    x, y, highest = _taken(x, y)
+    x, y, highest, *_ = _taken(x, y)
     check_square_images(x)
     n, c, h, w = x.shape
     radius, generator = radius_of(epsilon, x, most=2).expand(n, 1, 1, 1), fresh(generator, x)

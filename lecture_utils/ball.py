@@ -15,7 +15,7 @@ def project_linf(delta, x, epsilon, low=0.0, high=1.0):
 
     delta, x: float tensors of one shape, x inside [low, high]. epsilon: float, or (n,) for x of shape (n, ...).
     """
-    check_pixels(x, low, high)
+    low, high = check_pixels(x, low, high)
     if delta.shape != x.shape or delta.dtype != x.dtype:
         raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
     require(not delta.isnan().any(), "delta must hold numbers, got NaN")
@@ -99,3 +99,26 @@ def lengths(v):
 def fresh(generator, x):
     """Return the generator, or a fresh one of seed 0 on x's device where it is None."""
     return generator if generator is not None else torch.Generator(x.device).manual_seed(0)
+
+
+def shrink(delta, radius):
+    """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
+    length = lengths(delta)
+    factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
+    delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
+    if (long := lengths(delta) > radius).any():  # entries so small that they have few digits
+        delta.copy_(torch.where(long, delta.nextafter(torch.zeros_like(delta)), delta))
+    return delta
+
+
+def random_point(radius, lower, upper, norm, generator):
+    """Return a random point of the feasible set: uniform for "linf"; uniform in the ball, then cut, for "l2"."""
+
+    def uniform(shape):
+        return torch.rand(shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
+
+    if norm == "linf":
+        return (lower + (upper - lower) * uniform(lower.shape)).clamp_(lower, upper)
+    normal = torch.randn(lower.shape, generator=generator, dtype=lower.dtype, device=generator.device).to(lower.device)
+    share = uniform((len(lower), *[1] * (lower.dim() - 1))) ** (1 / lower[0].numel())
+    return shrink(normal.mul_(radius * share / lengths(normal)), radius).clamp_(lower, upper)

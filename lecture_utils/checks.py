@@ -44,11 +44,17 @@ def described(value):
 
 
 def check_pixels(x, low=0.0, high=1.0):
+    """Return low and high in x's type; where normalising has rounded x beyond them, x's own extremes."""
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {described(x)} (pixels 0..255: divide by 255)")
     require(x.numel() > 0, f"x must hold at least one sample, got shape {tuple(x.shape)}")
     least, most = (extreme.item() for extreme in x.aminmax())
+    if (low, high) != (0.0, 1.0):
+        low, high = x.new_tensor([low, high]).tolist()
+        near = 8 * torch.finfo(x.dtype).eps * (abs(least) + abs(most))
+        low, high = least if low - near <= least < low else low, most if high < most <= high + near else high
     require(least >= low and most <= high, f"x must lie in [{low:g}, {high:g}], got values from {least:g} to {most:g}")
+    return low, high
 
 
 def check_labels(name, y, x):
@@ -91,7 +97,7 @@ def checked_logits(model, x, highest):
 
 @contextmanager
 def evaluation_mode(model, x):
-    """Run a block with every layer in evaluation mode, then put each layer's mode and the random state back.
+    """Run a block with every layer in evaluation mode, then put each layer's mode, its buffers and the random state back.
 
     Flags are set one by one: a layer that was frozen, or a model whose train() is its own, comes out as it went in.
     Gradients can be taken inside, whatever torch.no_grad() or torch.inference_mode() is around it or was around the model's
@@ -101,6 +107,8 @@ def evaluation_mode(model, x):
     layers = [one for one in modules if one.training]
     homes = [home for one in modules for home in (one._parameters, one._buffers)]
     made = [(home, name, part) for home in homes for name, part in home.items() if part is not None and part.is_inference()]
+    buffers = [(one._buffers, name, part) for one in modules for name, part in one._buffers.items() if part is not None]
+    counted = [part.clone() for _, _, part in buffers]
     random = torch.get_rng_state(), torch.cuda.get_rng_state(x.device) if x.is_cuda else None
     with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
         try:
@@ -112,8 +120,11 @@ def evaluation_mode(model, x):
         finally:
             for layer in layers:
                 layer.training = True
-            for home, name, part in made:
+            for home, name, part in made + buffers:
                 home[name] = part
+            for (_, _, part), before in zip(buffers, counted, strict=True):
+                if not torch.equal(part, before):  # a layer that counts its calls
+                    part.copy_(before)
             torch.set_rng_state(random[0])
             if x.is_cuda:
                 torch.cuda.set_rng_state(random[1], x.device)

@@ -119,6 +119,9 @@ def clt_error(sigma, k, x):
     values = _values(sigma, nodes, "sigma")
     scale = math.sqrt(k * (weights @ values.square()).item())
     silent = (weights @ (values == 0).to(weights)).item()
+    level = torch.nn.functional.pad(values[1:] == values[:-1], (1, 1))  # a lattice's characteristic function comes back for ever
+    atoms = (weights @ (level[1:] | level[:-1]).to(weights)).item() ** k - silent**k
+    require(atoms < 2e-3, f"k must be larger for this activation, got {k}: it is constant on intervals (none will do for a step)")
     step, frequencies, transform = 0.2, [], []
     for start in range(0, 100_000, 64):
         t = step * (torch.arange(start, start + 64, dtype=torch.float64, device=nodes.device) + 0.5)
@@ -160,8 +163,9 @@ def bernstein(s2, c, k, gamma, *, sides=2):
 
 
 def chi2_tail(k, r):
-    """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1). k: at least 1. r: at least 0. Returns a float."""
+    """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1), as a float. k: 1 to a million. r: at least 0."""
     check_count("k", k)
+    require(k <= 1_000_000, f"k must be at most 1,000,000, got {k:,}: beyond, the lower tail cannot be had to eight digits")
     r = check_number("r", r, 0)
     return float(special.chdtrc(k, k + r) + special.chdtr(k, max(k - r, 0)))
 
@@ -179,4 +183,7 @@ def chi2_bound(k, gamma, kind="slide"):
     if kind == "slide":
         return 4 * math.sqrt(k * t)
     sure = 2 * math.sqrt(k * t) + 2 * t
-    return sure if kind == "Laurent-Massart" else optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-300)
+    if kind == "Laurent-Massart":
+        return sure
+    nothing = chi2_tail(k, 0) <= gamma  # gamma is 1 but for rounding
+    return 0.0 if nothing else optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-300, maxiter=2000)

@@ -323,19 +323,21 @@ def _decode(content):
         picture = Image.open(io.BytesIO(content), formats=[kind])  # reads the header only
     if kind != "JPEG" and picture.is_animated:  # phones add further pictures to a JPEG; its first is the photograph
         raise ValueError(f"the picture must be a still one, got an animated {kind} with {picture.n_frames} frames")
+    if kind == "PNG" and content[24] == 16 and isinstance(picture.info.get("transparency"), tuple):
+        raise ValueError("the picture must have 8 bits a channel where one of its colours is transparent, got 16")
     if picture.width * picture.height > MOST_PIXELS:
         limit = MOST_PIXELS // 10**6
         raise ValueError(f"the picture must have at most {limit} megapixels, got {picture.width} x {picture.height} pixels")
     with _pillow(kind):
         Image.open(io.BytesIO(content), formats=[kind]).verify()  # a PNG's checksums: load does not look at them
         picture.load()
+        turn, transparent = picture.getexif().get(0x0112), picture.info.get("transparency")
         if picture.mode.startswith("I"):  # 16 bits of grey: convert alone would clip them to 255
-            picture = picture.convert("I").point(lambda grey: grey / 257 + 0.5).convert("L")
-        transparent = picture.info.get("transparency")
-        if picture.mode == "L" and isinstance(transparent, int):  # a grey of the PNG's depth, which Pillow takes for 8 bits
+            grey = np.asarray(picture.convert("I"))
+            picture = Image.fromarray(np.where(grey == transparent, 255, grey / 257 + 0.5).astype(np.uint8))
+        elif picture.mode == "L" and isinstance(transparent, int):  # a grey of the PNG's depth, which Pillow takes for 8 bits
             picture.info["transparency"] = round(transparent * 255 / (2 ** content[24] - 1))
         # ImageOps.exif_transpose writes the whole EXIF anew, and fails at entries that some phones write (Pillow#8965).
-        turn = picture.getexif().get(0x0112)
         if turn in TURNS:
             picture = picture.transpose(Image.Transpose[TURNS[turn]])
         if not picture.has_transparency_data:

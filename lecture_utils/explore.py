@@ -11,6 +11,7 @@ Beside its sliders an explorer may have an ``Input``, such as the file that ``ow
 import hashlib
 import html
 import math
+import numbers
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,26 +33,32 @@ class Slider:
 
     values: tuple
     default: float
-    label: str | None = None
-    text: str = "{:.3g}"
+    label: str | None
+    text: str
 
     def index(self, value):
         """Return the position of a value. Raises ValueError if the slider does not take it."""
+        value = value.item() if hasattr(value, "item") else value
         if value in self.values:
             return self.values.index(value)
         low, high = self.values[0], self.values[-1]
-        size = 0 if isinstance(low, str) else max(abs(low), abs(high))  # 0 among numbers of that size may be off by rounding
-        for i, own in enumerate(self.values):
-            if not isinstance(own, str) and math.isclose(own, value, rel_tol=1e-9, abs_tol=1e-12 * size):
-                return i
+        if not isinstance(low, str) and isinstance(value, numbers.Real):
+            size = max((abs(own) for own in self.values if math.isfinite(own)), default=0)  # 0 among such may be off by rounding
+            nearest = min(range(len(self.values)), key=lambda i: abs(self.values[i] - value))
+            if math.isclose(self.values[nearest], value, rel_tol=1e-9, abs_tol=1e-12 * size):
+                return nearest
         raise ValueError(f"a slider takes one of {len(self.values)} values from {low} to {high}, got {value!r}")
 
 
-def slider(values, default, *, label=None, text="{:.3g}"):
-    """Return a slider over increasing values, numbers or words. default: one of them. label: None: its name. text: a format."""
+def slider(values, default, *, label=None, text=None):
+    """Return a slider over increasing values, numbers or words. default: one of them. label: None: its name.
+
+    text: a format; None shows three digits of a number, and a word as it is.
+    """
     values = tuple(value.item() if hasattr(value, "item") else value for value in values)
-    if not values or any(a >= b for a, b in zip(values, values[1:], strict=False)):
+    if not values or not all(a < b for a, b in zip(values, values[1:], strict=False)):
         raise ValueError(f"values must increase and hold at least one, got {values}")
+    text = text or ("{}" if isinstance(values[0], str) else "{:.3g}")
     made = Slider(values, default, label, text)
     return Slider(values, values[made.index(default)], label, text)
 

@@ -102,6 +102,7 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
     E cosh(s sigma(X)) <= exp(s^2 psi^2 / 2) for all s. The signs a_j are not used, so d has to grow like sqrt(k).
     """
     check_gamma(gamma)
+    curvature, psi = (check_number(name, value, 0) for name, value in (("curvature", curvature), ("psi", psi)))
     t, drop = math.log(5 / gamma), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5)
     bend = curvature * _chi2_high(d + 2 * k - 2, t) / (2 * d * math.sqrt(k))
     return _step(psi * math.sqrt(2 * t), drop, 0.0, bend)
@@ -110,6 +111,8 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
 def certified_step_any_width(k, d, gamma, v1, fourth, lipschitz, curvature, psi):
     """Return what ``certified_step`` does, from the proof that uses the signs: no d is too small for a large k."""
     check_gamma(gamma)
+    constants = {"lipschitz": lipschitz, "curvature": curvature, "psi": psi}
+    lipschitz, curvature, psi = (check_number(name, value, 0) for name, value in constants.items())
     drop = grad_norm_sq_bound(k, d, v1, fourth, gamma / 10)
     if drop == 0:
         return math.inf

@@ -16,13 +16,15 @@ from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 from torch.nn.functional import softplus
 
-from .checks import check_count, check_floats, check_number, check_points, check_shape
+from .checks import check_count, check_floats, check_number, check_points, check_shape, require
 
 
-def _check_line(w, X, y, epsilon):
+def _check_line(w, b, X, y, epsilon):
     """Check a linear classifier on points, and return epsilon."""
     check_points(X, y)
     check_shape("w", w, X.shape[1])
+    check_number("b", b)
+    require(w.dtype == X.dtype, f"w must be of X's type, {X.dtype}, got {w.dtype}")
     return check_number("epsilon", epsilon, 0)
 
 
@@ -31,7 +33,7 @@ def worst_margin_linear(w, b, X, y, epsilon):
 
     w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
     """
-    epsilon = _check_line(w, X, y, epsilon)
+    epsilon = _check_line(w, b, X, y, epsilon)
     return y * (X @ w + b) - epsilon * w.abs().sum()
 
 
@@ -42,7 +44,9 @@ def best_wrong_margin_linear(W, b, x, epsilon):
     Returns a float: positive if and only if some delta in the ball changes the prediction.
     """
     check_floats("W", W, 2)
+    check_floats("b", b, 1)
     check_shape("x", x, W.shape[1])
+    require(len(W) > 1 and W.dtype == x.dtype, f"W must have K >= 2 rows and x's type, {x.dtype}, got {len(W)}, {W.dtype}")
     epsilon, logits = check_number("epsilon", epsilon, 0), W @ x + b
     y = logits.argmax()
     margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
@@ -64,7 +68,7 @@ def danskin_gradient(w, b, X, y, epsilon):
     The maximiser delta* = -y epsilon sign(w) is held fixed while the loss at x + delta* is differentiated in w. It is the
     gradient wherever no weight is 0; where one is, there are several maximisers and this is the slope for one of them.
     """
-    epsilon = _check_line(w, X, y, epsilon)
+    epsilon = _check_line(w, b, X, y, epsilon)
     attacked = X - epsilon * y[:, None] * w.sign()
     share = torch.sigmoid(-y * (attacked @ w + b))
     return -(share * y) @ attacked / len(y)
@@ -97,21 +101,29 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
     """
     check_points(X, y)
-    epsilon, signed, sign = check_number("epsilon", epsilon, 0), (y[:, None] * X).numpy(), y.numpy()
-    (n, d), size = signed.shape, np.abs(signed).max() or 1.0
-    signed, epsilon = signed / size, epsilon / size  # the tolerances are for numbers of size 1
+    (n, d), size = X.shape, X.abs().max().item() or 1.0
+    epsilon, centre = check_number("epsilon", epsilon, 0) / size, X.mean(0) * bias  # the tolerances are for numbers of size 1
+    signed, sign = (y[:, None] * (X - centre) / size).numpy(), y[:, None].numpy()
+    Z = np.hstack([signed - epsilon, -signed - epsilon, sign * bias])  # the smallest margins are Z v, v = (p, q, bias)
+    bounded = np.arange(2 * d + 1) < 2 * d
 
     def objective(v):
-        margin = signed @ (v[:d] - v[d : 2 * d]) - epsilon * v[: 2 * d].sum() + sign * v[2 * d]
-        share = expit(-margin) / n
-        slope = share @ signed
-        total = epsilon * share.sum()
-        return np.logaddexp(0, -margin).mean(), np.concatenate([total - slope, total + slope, [-(share @ sign)]])
+        margin = Z @ v
+        return np.logaddexp(0, -margin).mean(), -expit(-margin) @ Z / n
 
-    bounds = [(0, None)] * (2 * d) + [(None, None) if bias else (0, 0)]
-    options = {"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-8}
-    found = minimize(objective, np.zeros(2 * d + 1), jac=True, bounds=bounds, options=options)
-    return torch.from_numpy(found.x[:d] - found.x[d : 2 * d]) / size, float(found.x[2 * d])
+    v, bounds, options = np.zeros(2 * d + 1), [(0, None)] * (2 * d) + [(None, None)], {"maxiter": 5000, "ftol": 0, "gtol": 1e-12}
+    for _ in range(20):
+        v = minimize(objective, v, jac=True, bounds=bounds, options=options).x
+        margin, (_, slope) = Z @ v, objective(v)
+        require(margin.min() <= 0, "X must not be separable with this epsilon: there is no minimiser, longer weights are better")
+        inside = (v > 0) | ~bounded
+        if np.where(inside, abs(slope), -slope).max() <= 1e-9 * (expit(-margin) @ abs(Z) / n).max():
+            w = torch.from_numpy(v[:d] - v[d : 2 * d]).to(X) / size
+            return w, float(v[2 * d]) - (w @ centre).item()
+        curvature = (Z[:, inside].T * (expit(margin) * expit(-margin) / n)) @ Z[:, inside]  # and a step of Newton's method
+        v[inside] -= np.linalg.lstsq(curvature, slope[inside], rcond=None)[0]
+        v = np.where(bounded, v.clip(min=0), v)
+    raise ArithmeticError("the minimiser cannot be had to nine digits: the columns of X are all but dependent")
 
 
 def sample_tsipras(p, mu, d, n, generator):

@@ -30,6 +30,16 @@ CLOSE = 4e-10  # relative: how near the two proofs have to come, each to the rad
 FAR = 1e9  # times the distance of the furthest edge of a neuron: beyond, no flip is looked for
 
 
+def _in_units(*network):
+    """Return the checked network and points, scaled by powers of two to sizes near 1, and the exponent of the points' unit."""
+    W, b, a, X, y = check_network(*network)
+    unit = X.abs().max().frexp().exponent
+    own = torch.cat([W, b[:, None].ldexp(-unit)], 1).abs().amax(1).frexp().exponent  # of each neuron, which its a takes
+    whole = torch.where((a == 0) | ((W == 0).all(1) & (b == 0)), -(10**6), a.frexp().exponent + own)
+    a = a.frexp().mantissa.ldexp(whole - whole.max())
+    return W.ldexp(-own[:, None]), b.ldexp(-unit).ldexp(-own), a, X.ldexp(-unit), y, unit
+
+
 # ---- lower bounds ------------------------------------------------------------------------------------
 
 
@@ -39,12 +49,12 @@ def certified_radius(W, b, a, X, y):
     While one neuron of the label's sign stays on and every opposite one stays off, y f is positive. With z_j = w_j . x + b_j
     the first lasts for z_j / |w_j|, the second for -z_j / |w_j|. (Slide "Proof of Theorem 1", for any network.)
     """
-    W, b, a, X, y = check_network(W, b, a, X, y)
+    W, b, a, X, y, unit = _in_units(W, b, a, X, y)
     z, weight = X @ W.T + b, y[:, None] * a
-    last = torch.where(z == 0, 0.0, z.abs() / W.norm(dim=1))
+    last = ((z.abs() - ROUND * (X.abs() @ W.abs().T + b.abs())).clamp(min=0) / W.norm(dim=1)).nan_to_num(0.0, posinf=torch.inf)
     on = torch.where((weight > 0) & (z > 0), last, 0.0)
     off = torch.where((weight < 0) & ((W != 0).any(1) | (z > 0)), torch.where(z < 0, last, 0.0), torch.inf)
-    return torch.minimum(on.amax(1), off.amin(1))
+    return torch.minimum(on.amax(1), off.amin(1)).ldexp(unit)
 
 
 def crown_radius(W, b, a, X, y, *, halvings=40):
@@ -53,16 +63,17 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
     Neurons of the label's sign are bounded from below by their tangent at x, opposite ones from above by their chord over
     the ball; the minimum of a linear function over a ball is known. Bisection on the radius. O(n k d) for each halving.
     """
-    W, b, a, X, y = check_network(W, b, a, X, y)
+    W, b, a, X, y, unit = _in_units(W, b, a, X, y)
     z, weight = X @ W.T + b, y[:, None] * a
-    length = W.norm(dim=1)
+    length, rounding = W.norm(dim=1), ROUND * (X.abs() @ W.abs().T + b.abs())
 
     def least(radius):
         lowest, highest = z - radius[:, None] * length, z + radius[:, None] * length
         chord = torch.where(lowest >= 0, 1.0, torch.where(highest <= 0, 0.0, highest / (highest - lowest)))
         shift = torch.where((lowest < 0) & (highest > 0), -chord * lowest, 0.0)
         slope = weight * torch.where(weight > 0, (z > 0).to(z.dtype), chord)
-        return (slope * z + torch.where(weight > 0, 0.0, weight * shift)).sum(1) - radius * (slope @ W).norm(dim=1)
+        value = (slope * z - slope.abs() * rounding + torch.where(weight > 0, 0.0, weight * shift)).sum(1)
+        return value - radius * (slope @ W).norm(dim=1)
 
     edges = torch.where((length > 0) & (z != 0), z.abs() / length, 0.0)
     low, high = torch.zeros_like(z[:, 0]), FAR * edges.amax(1)
@@ -73,7 +84,7 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
         radius = (low + high) / 2
         certain = positive & (least(radius) > 0)
         low, high = torch.where(certain, radius, low), torch.where(certain, high, radius)
-    return low
+    return low.ldexp(unit)
 
 
 # ---- the programs that the rest is made of -----------------------------------------------------------
@@ -288,8 +299,9 @@ def convex_concave_radius(W, b, a, X, y, *, strict=True):
 def exact_radius_l2(W, b, a, X, y, *, strict=True):
     """Return exactly r_strict (or r_zero) for each point, and the perturbations that reach it: (n,) and (n, d).
 
-    Exactly is to a relative 1e-9; by less than that delta is longer than the radius, so that it flips. inf where no flip is
-    within FAR. Raises ArithmeticError where the arithmetic does not allow a proof (neurons all but parallel).
+    Exactly is to a relative 1e-9; by less than that delta is longer than the radius, so that it flips (where that is 0, it is
+    tiny). inf where no flip is within FAR.
+    Raises ArithmeticError where the arithmetic does not allow a proof (neurons all but parallel).
     Branch and bound over the opposite neurons only, each on or off: inside the ball of the shortest flip known, Q is at
     most its chord, which leaves a convex problem. Milliseconds for trained networks of 24 hidden
     neurons, often possible up to 60; hundreds of neurons for Theorem 1's.
@@ -307,15 +319,16 @@ def exact_radius_linf(W, b, a, X, y, *, strict=True):
 
 def _each(solve, W, b, a, X, y, strict, largest=False):
     """Run a solver on every point; return radii and perturbations."""
-    W, b, a, X, y = (part.detach().cpu().numpy() for part in check_network(W, b, a, X, y))
+    W, b, a, X, y, unit = (part.detach().cpu().numpy() for part in _in_units(W, b, a, X, y))
     radii, deltas, exact = np.full(len(X), np.inf), np.full(X.shape, np.nan), _Exact(W, b, a)
     for i, (x, label) in enumerate(zip(X, y, strict=True)):
         point = _Point(exact, W, a, x, int(label), strict, largest)
+        point.index = i
         nothing = np.zeros(len(point.basis.T))
         found = (0.0, nothing) if point.flips(nothing) else solve(point)
         if found is not None:
-            radii[i], deltas[i] = found[0], point.basis @ found[1] if found[0] else 0.0
-    return torch.from_numpy(radii), torch.from_numpy(deltas)
+            radii[i], deltas[i] = found[0], point.basis @ found[1]
+    return torch.from_numpy(np.ldexp(radii, unit)), torch.from_numpy(np.ldexp(deltas, unit))
 
 
 def _upper(point):
@@ -390,7 +403,9 @@ def _branch(point, best, radius):
             if np.isinf(point.shortest(on.astype(float), fixed=fixed, push=1e-4 * unit, reach=radius)[1]):
                 continue
         if delta is None or gap.max(initial=-1.0) < 0:
-            raise ArithmeticError(f"the radius at {point.x} cannot be proved in float64: neurons are all but parallel, or tie")
+            raise ArithmeticError(
+                f"the radius of sample {point.index} cannot be proved in float64: neurons are all but parallel, or tie"
+            )
         j = int(gap.argmax())
         for state in (True, False):
             heapq.heappush(open_, (max(least, bound), next(order), fixed | {j: state}))

@@ -44,7 +44,7 @@ def nearest_neighbour_radius(X, y):
     """
     check_points(X, y)
     require((y != y[0]).any(), "y must hold both labels, got one only")
-    return torch.cdist(X[y > 0], X[y < 0], compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
+    return torch.cdist(X[y > 0].double(), X[y < 0].double(), compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
 
 
 def _check_sphere(X):

@@ -159,7 +159,9 @@ def fit(
     parts = {"model": model, "optimizer": optimizer}
     if average:
         parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
-    history, file, data = History(), Path(checkpoint) if checkpoint else None, _fingerprint(x, y) if checkpoint else None
+    history, file, data = History(), Path(checkpoint) if checkpoint else None, ""
+    if file:
+        data = f"{_fingerprint(x, y)} {(epochs, batch_size, learning_rate, warmup, average, attack is not None)}"
     if file and file.exists():
         state = _read(file, data)
         try:
@@ -237,7 +239,9 @@ def _read(file, data):
         found = state.get("data")
     except Exception as error:  # a damaged zip archive raises what it likes
         raise ValueError(f"{file} is no checkpoint that can be read (empty, cut short, or another file): delete it") from error
-    require(found == data, f"{file} is the checkpoint of a run on other data: name another file, or delete it")
+    require(
+        found == data, f"{file} is the checkpoint of a run on other data or with other options: name another file, or delete it"
+    )
     return state
 
 

@@ -266,6 +266,28 @@ def test_a_call_leaves_no_trace(attack, mode):
     assert trace(model, x, y) == before
 
 
+class Counting(nn.Module):
+    """A layer that counts its calls, in a buffer that it changes and in one that it replaces."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("changed", torch.zeros(1))
+        self.register_buffer("replaced", torch.zeros(1))
+
+    def forward(self, x):
+        self.changed += 1
+        self.replaced = self.replaced + 1
+        return x
+
+
+@with_every_attack
+def test_layers_that_count_their_calls_have_counted_none(attack):
+    model, x, y = nn.Sequential(Counting(), layered("evaluating")), images(4), torch.tensor([0, 1, 2, 0])
+    before = trace(model, x, y)
+    attack(model, x, y)
+    assert trace(model, x, y) == before
+
+
 @with_every_attack
 @pytest.mark.parametrize("mode", MODES)
 def test_a_call_that_ends_in_an_exception_leaves_no_trace(attack, mode):
@@ -1149,3 +1171,45 @@ def test_attacks_on_pixels_want_images(attack):
 def test_a_direction_that_does_not_exist_is_refused_in_the_ball_too():
     with pytest.raises(ValueError, match="direction must be one of"):
         attacks.projected_ascent(lambda delta: delta, X, 0.1, 0.1, 1, direction="raw")
+
+
+# ---- boxes, classes and gradients at their edges ------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.1307, 0.3081), (0.485, 0.229), (0.456, 0.224), (0.406, 0.225), (0.4914, 0.2023)])
+def test_the_box_of_normalised_images_is_that_of_their_type(mean, std):
+    low, high = (0 - mean) / std, (1 - mean) / std
+    x = (torch.tensor([[0.0, 1.0]]) - mean) / std
+    model = linear(torch.tensor([[1.0, 2.0], [-1.0, 1.0]]))
+    delta = attacks.pgd(model, x, torch.tensor([0]), 0.5, low=low, high=high, steps=3)
+    attacks.pgd(model, x + delta, torch.tensor([0]), 0.5, low=low, high=high, steps=3)  # is an image again
+    for box in ({"low": low, "high": high}, {"low": -0.1, "high": 0.1}):
+        z = torch.full((1, 2), 0.05)
+        moved = z + attacks.project_linf(torch.ones_like(z), z, 9.0, **box)
+        attacks.project_linf(moved, moved, 9.0, **box)
+
+
+def test_a_class_of_probability_zero_hides_no_other_sample():
+    def model(x):
+        return torch.stack([x[:, 0], x[:, 1], torch.full_like(x[:, 0], -math.inf)], 1)
+
+    x, y = torch.tensor([[0.6, 0.5], [0.9, 0.1]]), torch.tensor([0, 2])
+    delta = attacks.strongest(model, x, y, 0.1)
+    assert model(x + delta)[0].argmax() == 1 and (delta[1] == 0).all()
+    found = attacks.lbfgs(model, x, torch.tensor([1, 2]))
+    assert model(x + found)[0].argmax() == 1 and found.isfinite().all()
+
+
+def test_lbfgs_warns_of_a_gradient_that_is_zero():
+    with pytest.warns(RuntimeWarning, match="zero for 4 of 4 samples"):
+        attacks.lbfgs(
+            lambda x: 0 * x[:, :3] + torch.tensor([0.0, 1.0, 2.0]), uniform(0, 4, 16), torch.zeros(4, dtype=torch.int64)
+        )
+
+
+@pytest.mark.parametrize("epsilon", [1e-4, 3e-4, 1e-3, 1e-2, 1.0])
+def test_no_rounding_of_small_entries_carries_delta_out_of_a_euclidean_ball_in_float16(epsilon):
+    x = torch.zeros(1, 3, 64, 64, dtype=torch.float16)
+    model = binary(1e-3 * torch.ones(3 * 64 * 64))
+    delta = attacks.pgd(lambda v: model(v.flatten(1).float()), x, torch.tensor([0]), epsilon, norm="l2", steps=3, keep_best=False)
+    assert 0.8 * epsilon < delta.double().norm() <= epsilon

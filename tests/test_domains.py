@@ -21,7 +21,7 @@ FORMULAS = {
     linear.best_wrong_margin_linear: {"W": POINTS, "b": torch.zeros(6).double(), "x": WEIGHTS, "epsilon": 0.1},
     linear.dir_derivative: {"G": POINTS, "h": WEIGHTS},
     linear.collapse_threshold: {"X": POINTS, "y": SIGNS},
-    linear.fit_robust_linear: {"X": POINTS, "y": SIGNS, "epsilon": 0.1},
+    linear.fit_robust_linear: {"X": POINTS, "y": SIGNS, "epsilon": 1.0},
     linear.robust_accuracy_tsipras: {"p": 0.9, "mu": 0.3, "d": 10, "epsilon": 0.1, "w1": 1.0, "v": 0.1},
     linear.sample_tsipras: {"p": 0.9, "mu": 0.3, "d": 10, "n": 5, "generator": torch.Generator().manual_seed(0)},
     attacks.eta_threshold: {"delta": torch.zeros(4), "gradient": torch.ones(4), "epsilon": 0.1},
@@ -44,11 +44,11 @@ FORMULAS = {
 }
 WORDS = [math.nan, "a", None]
 OUTSIDE = {
-    **dict.fromkeys(("epsilon", "eta", "v0", "v1", "w1", "v", "fourth", "e", "s2"), [-0.1, math.inf, *WORDS]),
+    **dict.fromkeys(("epsilon", "eta", "v0", "v1", "w1", "v", "fourth", "e", "s2", "curvature", "psi"), [-0.1, math.inf, *WORDS]),
     **dict.fromkeys(("k", "d", "m", "m_plus"), [0, -1, 2.5, *WORDS]),
     **dict.fromkeys(("n", "steps", "m_minus"), [-1, 2.5, *WORDS]),
     **dict.fromkeys(("p", "gamma"), [-0.1, 1.1, *WORDS]),
-    "c": [-0.1, *WORDS], "r": [-1.1, *WORDS], "mu": WORDS,
+    "c": [-0.1, *WORDS], "b": WORDS, "r": [-1.1, *WORDS], "mu": WORDS,
     "X": [None, POINTS[0], POINTS * math.nan], "y": [None, (SIGNS + 1) / 2, SIGNS[:2]],
     "w": [None, WEIGHTS[:2], WEIGHTS * math.nan], "h": [None, WEIGHTS[:2]], "x": [None, WEIGHTS[:2]], "u": [None, WEIGHTS],
     "W": [None, WEIGHTS], "G": [None, WEIGHTS],

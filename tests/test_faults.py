@@ -569,6 +569,19 @@ def test_a_slider_tells_its_values_apart_at_every_scale(size):
         explore.slider(values, 0.25 * size)
 
 
+def test_sliders_take_words_and_infinity_and_say_what_they_do_not_take():
+    panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
+    made = explore.explore(lambda word: panel.update([0, 1], [[0, 1]], word), word=explore.slider(["a", "b"], "b"))
+    assert list(made.sliders["word"].options) == [("a", "a"), ("b", "b")]
+    endless = explore.slider([0.0, 1.0, math.inf], math.inf)
+    assert (endless.index(math.inf), endless.index(1 + 1e-12), explore.slider([0, 1e-13, 1.0], 1.0).index(1.01e-13)) == (2, 1, 1)
+    for wrong in (5.0, "x", None):
+        with pytest.raises(ValueError, match="a slider takes one of 3 values"):
+            endless.index(wrong)
+    with pytest.raises(ValueError, match="values must increase"):
+        explore.slider([0.0, math.nan, 1.0], 0.0)
+
+
 def test_an_explorer_without_sliders_is_a_still_picture_in_an_export(tmp_path, monkeypatch):
     panel = plots.Curves(["y"], ("x", 0, 1), ("y", 0, 1))
     made = explore.explore(lambda: panel.update([0, 1], [[0, 1]], "a line"))

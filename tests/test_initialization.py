@@ -191,6 +191,24 @@ def test_a_law_that_cannot_be_inverted_is_refused():
         concentration.clt_distance(torch.ones_like, 10)  # a sum of signs: a lattice
 
 
+@pytest.mark.parametrize("k", [10, 100, 1000, 10**6])
+@pytest.mark.parametrize("step", [torch.ones_like, torch.sign, lambda x: (x > 0).double()], ids=["one", "sign", "step"])
+def test_a_lattice_is_refused_for_every_width(step, k):
+    with pytest.raises(ValueError, match="constant on intervals"):
+        concentration.clt_distance(step, k)
+
+
+def test_an_activation_that_is_clipped_has_a_law_all_the_same():
+    assert concentration.clt_distance(lambda x: x.clamp(-1, 1), 100) == pytest.approx(0.0229 * 1.29 / 100, rel=0.2)
+
+
+def test_chi_square_says_what_it_cannot_compute():
+    with pytest.raises(ValueError, match="k must be at most 1,000,000"):
+        concentration.chi2_tail(10**9, 1e5)
+    for k in (1, 10**6):
+        assert 0 <= concentration.chi2_bound(k, 1 - 1e-16, "exact") < 1e-6 * k
+
+
 # ---- Bernstein and chi-square ------------------------------------------------------------------------
 
 

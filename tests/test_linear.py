@@ -133,6 +133,30 @@ def test_the_minimiser_has_the_unit_of_the_inputs_and_no_other(size):
     assert torch.allclose(size * scaled, w, rtol=1e-6, atol=1e-7) and shift == pytest.approx(b, abs=1e-6)
 
 
+@pytest.mark.parametrize("away", [30, 100, 1e4])
+def test_points_far_from_the_origin_have_the_same_weights(away):
+    X = torch.randn(100, 5, generator=seeded(1), dtype=torch.float64)
+    y = (torch.randn(100, generator=seeded(2), dtype=torch.float64) + X[:, 0]).sign()
+    (w, b), (moved, shift) = (linear.fit_robust_linear(points, y, 0.01, bias=True) for points in (X, X + away))
+    assert torch.allclose(moved, w, rtol=1e-6, atol=1e-8)
+    assert shift == pytest.approx(b - away * w.sum().item(), rel=1e-6)
+
+
+def test_columns_that_are_nearly_alike_do_not_stop_the_minimiser_early():
+    X = torch.randn(100, 9, generator=seeded(0), dtype=torch.float64) + 100
+    y = (torch.randn(100, generator=seeded(1), dtype=torch.float64) + X[:, 0] - 100).sign()
+    w, _ = linear.fit_robust_linear(X, y, 0.0)
+    share = torch.sigmoid(-y * (X @ w))
+    assert (share * y @ X / 100).abs().max() < 1e-6  # the gradient, of terms of size 50
+
+
+def test_points_that_a_line_separates_have_no_minimiser():
+    X, y = torch.tensor([[1.0, 2.0], [2.0, 1.0], [-1.0, -1.5]]).double(), torch.tensor([1.0, 1.0, -1.0]).double()
+    with pytest.raises(ValueError, match="must not be separable"):
+        linear.fit_robust_linear(X, y, 0.3)
+    assert linear.fit_robust_linear(X, y, 3.0)[0].abs().max() == 0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_weights_are_zero_exactly_from_the_collapse_threshold_on(seed):
     _, _, X, y = problem(seed, n=60)

@@ -143,6 +143,10 @@ def test_a_checkpoint_that_is_none_or_of_another_run_is_named(tmp_path):
     whole = file.read_bytes()
     with pytest.raises(ValueError, match="on other data"):
         training.fit(linear(), x.flip(0), y, **options)
+    for other in ({"epochs": 2}, {"batch_size": 7}, {"learning_rate": 0.1}, {"average": 0.5}, {"attack": lambda *given: 0.0}):
+        with pytest.raises(ValueError, match="with other options"):
+            training.fit(linear(), x, y, **options | other)
+    assert file.read_bytes() == whole
     with pytest.raises(ValueError, match="another network"):
         training.fit(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), x, y, **options)
     for content in (b"", whole[: len(whole) // 2], b"junk" * 100):

@@ -191,6 +191,17 @@ def test_the_grey_that_a_png_names_transparent_is_white_at_every_depth(depth, ro
     assert (pixels_of(content)[0] == np.array(expected)[:, None]).all()
 
 
+def test_a_grey_of_16_bits_is_white_only_where_all_of_them_are_the_transparent_one():
+    rows = zlib.compress(bytes([0, 0, 0, 0, 200]))  # 0, which is transparent, and 200, which would be 1 of 255
+    assert (pixels_of(png(2, 1, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 0))))[0] == [[255] * 3, [1] * 3]).all()
+
+
+def test_a_transparent_colour_of_16_bits_is_refused():
+    content = png(1, 1, 16, 2, zlib.compress(bytes(7)), chunk(b"tRNS", struct.pack(">HHH", 0, 0, 0)))
+    with pytest.raises(ValueError, match="must have 8 bits a channel where one of its colours is transparent"):
+        data.read_image(content)
+
+
 def test_the_colour_that_a_png_names_transparent_is_white():
     content = png(2, 1, 8, 2, zlib.compress(bytes([0, 9, 8, 7, 9, 8, 6])), chunk(b"tRNS", struct.pack(">HHH", 9, 8, 7)))
     assert (pixels_of(content)[0] == [[255, 255, 255], [9, 8, 6]]).all()

@@ -192,6 +192,37 @@ def test_radii_have_the_unit_of_the_inputs_and_no_other(size):
     assert scaled == pytest.approx(size * crown, rel=1e-9)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e155, 1e300])
+@pytest.mark.parametrize("of", ["a", "a neuron", "the neurons"])
+def test_no_square_overflows_or_vanishes(size, of):
+    W, b, a = (
+        torch.tensor([[1.0, 0.0], [0.0, 1.0]]).double(),
+        torch.tensor([1.0, -1.0]).double(),
+        torch.tensor([1.0, -1.0]).double(),
+    )
+    X, y = torch.tensor([[0.5, 0.2]]).double(), torch.ones(1).double()
+    one = torch.tensor([size, 1.0 if of == "a neuron" else size], dtype=torch.float64)
+    scaled = (W, b, a * one) if of == "a" else (W * one[:, None], b * one, a / one if of == "a neuron" else a)
+    for radius in (radii.certified_radius, radii.crown_radius):
+        assert radius(*scaled, X, y).item() == pytest.approx(radius(W, b, a, X, y).item(), rel=1e-9)
+    for solver in (*SOLVERS.values(), radii.convex_concave_radius):
+        assert solver(*scaled, X, y)[0].item() == pytest.approx(solver(W, b, a, X, y)[0].item(), rel=1e-9)
+
+
+def test_a_strict_radius_of_zero_comes_with_a_flip():
+    W, b, a, x = ([[2.0]], [0.0], [1.0], [0.0])
+    for solver in SOLVERS.values():
+        radius, delta = measured(solver, *(np.array(part) for part in (W, b, a, x)), -1)
+        assert radius == 0 < delta[0] < 1e-8
+
+
+def test_lower_bounds_allow_for_rounding():
+    W, b, a, x = np.full((1, 3), 0.1), np.array([-0.3]), np.ones(1), np.ones(3)
+    exact, _ = measured(radii.exact_radius_l2, W, b, a, x, 1, strict=False)
+    for radius in (radii.certified_radius, radii.crown_radius):
+        assert radius(*map(torch.tensor, (W, b, a, x[None])), torch.ones(1)).item() <= exact
+
+
 def first_flip(W, b, a, x, y, u):
     """Return what ``first_flip_along_ray`` does, computed in fractions."""
     rows, start, way = ([[Fraction(v) for v in row] for row in part] for part in (W, [x], [u]))
