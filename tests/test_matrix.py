@@ -251,7 +251,7 @@ MATHEMATICS = {
     "clt_error": lambda dice: concentration.clt_error(torch.relu, 30, [0.0, 0.5]),
     "clt_distance": lambda dice: concentration.clt_distance(torch.tanh, 30),
     "sample_tsipras": lambda dice: linear.sample_tsipras(0.9, 0.1, 3, 4, dice),
-    "fit_robust_linear": lambda dice: linear.fit_robust_linear(POINTS, SIDES, 0.1),
+    "fit_robust_linear": lambda dice: linear.fit_robust_linear(POINTS, SIDES * POINTS[:, 0].sign(), 0.5),
 }
 
 

@@ -85,7 +85,7 @@ def plain(value, depth=0):
             items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)
             return tuple(plain(item, depth + 1) for item in items)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biu":
-            return torch.from_numpy(np.array(value, dtype=np.int64))
+            return torch.from_numpy(np.array(value, dtype=bool if value.dtype.kind == "b" else np.int64))
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of complex numbers numpy would drop a part
             return torch.from_numpy(np.array(value, dtype=np.float64))
@@ -115,7 +115,8 @@ def _dense(value):
     if value.layout is not torch.strided:
         value = value.to_dense()
     value = value.cpu().resolve_neg().as_subclass(torch.Tensor)
-    return value.to(torch.float64 if value.is_floating_point() else torch.int64, copy=True)  # int8 and the like can't be sent
+    kind = torch.float64 if value.is_floating_point() else torch.bool if value.dtype == torch.bool else torch.int64
+    return value.to(kind, copy=True)  # int8 and the like can't be sent
 
 
 class Pickler(cloudpickle.Pickler):
