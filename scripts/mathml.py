@@ -16,7 +16,7 @@ from fontTools import subset, ttLib
 from latex2mathml.converter import convert
 
 FONT = Path(importlib.util.find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"  # SIL Open Font License
-FUNCTIONS = {"argmax", "argmin", "cos", "det", "exp", "inf", "lim", "log", "max", "min", "sin", "sup"}
+FUNCTIONS = {"argmax", "argmin", "cos", "det", "exp", "inf", "lim", "log", "max", "min", "sign", "sin", "sup", "Var"}
 LIMITS = {"argmax", "argmin", "inf", "lim", "max", "min", "sup"}  # take their subscript below in a displayed formula
 CLOSE = {")", "]", "}", "⟩", "!"}
 SPACELESS = {"/", "|", "‖", "∥"}

@@ -80,11 +80,16 @@ const remembered = (name, part, defaults) => {
 
 // ---- Pictures and controls ----
 
+// Return the largest step of 1, 2 or 5 times a power of ten with which a slider has at least eighty positions.
+const stepOf = range => {
+    const power = 10 ** Math.floor(Math.log10(range / 80))
+    return [5, 2, 1].map(one => Number((one * power).toPrecision(1))).find(one => one <= range / 80 * (1 + 1e-9))
+}
 // Return a slider and a field for the same number. step: 1 for whole numbers. log: the slider moves the number's logarithm.
 const control = (key, label, [low, high], id, {step = "any", log = false} = {}) => {
     const [first, last] = log ? [Math.log10(low), Math.log10(high)] : [low, high]
     return `<div class="control"><label for="${id}-${key}">${label}</label>
-        <input type="range" id="${id}-${key}" data-key="${key}"${log ? " data-log" : ""} min="${first}" max="${last}" step="${log ? (last - first) / 200 : step === 1 ? 1 : 0.001}">
+        <input type="range" id="${id}-${key}" data-key="${key}"${log ? " data-log" : ""} min="${first}" max="${last}" step="${log ? (last - first) / 200 : step === 1 ? 1 : stepOf(high - low)}">
         <input type="number" class="typed" data-key="${key}" min="${low}" max="${high}" step="${step}" aria-label="${label}, typed"></div>`
 }
 // Return the number that a slider of a logarithm stands at, to three digits, inside the range of its field.
@@ -361,7 +366,7 @@ const KINDS = {
     moons: (part, {points, labels}, id) => {
         part.innerHTML = `<div class="sliders">${control("epsilon", "training ε", [0, 0.5], id)}${RESET}</div>
             <div class="planes">${["standard", "adversarial"].map(one => `<div><p>${one}</p><canvas role="img" aria-label="Not computed yet"></canvas></div>`).join("")}</div>
-            <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε</p>`
+            <p class="key"><span class="first">●</span> class 0 <span class="second">■</span> class 1; the squares are balls of radius ε (this page trains networks of its own, from other first weights than the notebook)</p>`
         const canvases = [...part.querySelectorAll("canvas")], still = matchMedia("(prefers-reduced-motion: reduce)")
         let newest, learned = []
         return {
