@@ -708,6 +708,16 @@ def test_charts_follow_what_is_typed_and_keyed_and_the_address_restores_it(name,
     assert re.fullmatch(r"\w+ is a (whole )?number from [\d.]+ to \d+\.", settled(browser))
 
 
+@pytest.mark.parametrize("name", ["square", "planes", "step", "moons", "page", "picture"])
+def test_a_slider_has_some_hundred_positions_and_stands_where_its_field_does(name, browser, folder):
+    opened(browser, folder, f"{name}.html")
+    ways = browser.evaluate("""JSON.stringify([...document.querySelectorAll("[type=range][data-key]")].map(one =>
+        [(one.max - one.min) / one.step, one.step === "1" || "log" in one.dataset,
+         Number(one.value), Number(one.parentElement.querySelector(".typed").value)]))""")
+    for positions, whole, stands, typed in json.loads(ways):
+        assert whole or (80 <= positions <= 500 and stands == typed)
+
+
 def test_a_slider_of_a_logarithm_tells_the_number_and_keeps_it(browser, folder):
     opened(browser, folder, "step.html")
     slider = "document.querySelector('input[type=range][data-key=k]')"

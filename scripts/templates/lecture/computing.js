@@ -80,16 +80,17 @@ const remembered = (name, part, defaults) => {
 
 // ---- Pictures and controls ----
 
-// Return the largest step of 1, 2 or 5 times a power of ten with which a slider has at least eighty positions.
-const stepOf = range => {
-    const power = 10 ** Math.floor(Math.log10(range / 80))
-    return [5, 2, 1].map(one => Number((one * power).toPrecision(1))).find(one => one <= range / 80 * (1 + 1e-9))
+// Return the largest step of 1, 2 or 5 times a power of ten with which a slider has at least eighty positions, all multiples of it.
+const stepOf = (low, high) => {
+    const most = (high - low) / 80, power = 10 ** Math.floor(Math.log10(most))
+    const steps = [5, 2, 1, 0.5, 0.2, 0.1].map(one => Number((one * power).toPrecision(1)))
+    return steps.find(one => one <= most * (1 + 1e-9) && Math.abs(low / one - Math.round(low / one)) < 1e-6)
 }
 // Return a slider and a field for the same number. step: 1 for whole numbers. log: the slider moves the number's logarithm.
 const control = (key, label, [low, high], id, {step = "any", log = false} = {}) => {
     const [first, last] = log ? [Math.log10(low), Math.log10(high)] : [low, high]
     return `<div class="control"><label for="${id}-${key}">${label}</label>
-        <input type="range" id="${id}-${key}" data-key="${key}"${log ? " data-log" : ""} min="${first}" max="${last}" step="${log ? (last - first) / 200 : step === 1 ? 1 : stepOf(high - low)}">
+        <input type="range" id="${id}-${key}" data-key="${key}"${log ? " data-log" : ""} min="${first}" max="${last}" step="${log ? (last - first) / 200 : step === 1 ? 1 : stepOf(low, high)}">
         <input type="number" class="typed" data-key="${key}" min="${low}" max="${high}" step="${step}" aria-label="${label}, typed"></div>`
 }
 // Return the number that a slider of a logarithm stands at, to three digits, inside the range of its field.
