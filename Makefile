@@ -19,11 +19,10 @@ run: .venv/ready ## set up, execute the notebooks (seconds, peak memory, cells, 
 	$(PY) scripts/execute.py --frames
 	$(PY) scripts/talk.py --site
 
-site: .venv/ready $(EXECUTED) ## export build/site: an index and a page a notebook, whose sliders need no kernel and no network
-	$(PY) scripts/export.py
+site: .venv/ready $(EXECUTED) ## export build/site and build/slides, which link to each other: pages, whose sliders need no kernel and no network
+	$(PY) scripts/talk.py --site
 
-slides: .venv/ready $(EXECUTED) ## export build/slides: the talk, a sequence of pages a section, with the same sliders
-	$(PY) scripts/talk.py
+slides: site ## the same: build/slides holds the talk, a sequence of pages a section, with the same sliders
 
 build/executed/%.ipynb: notebooks/%.ipynb $(wildcard lecture_utils/*.py lecture_utils/exercises/*.py data/*.safetensors) | .venv/ready
 	$(PY) scripts/execute.py --frames $<

@@ -58,10 +58,12 @@ const tell = () => {
 }
 const tick = () => {
     const clock = speaker && !speaker.closed && speaker.document.getElementById("clock")
-    if (clock) clock.textContent = `${Math.floor((Date.now() - began) / 60000)} minutes since the first page of this section`
+    const minutes = Math.floor((Date.now() - began) / 60000)
+    if (clock) clock.textContent = `${minutes} minute${minutes === 1 ? "" : "s"} since the first page of this section`
 }
 const openNotes = () => {
-    speaker = open("", "notes", "width=900,height=700")
+    if (speaker && !speaker.closed) return speaker.focus()
+    speaker = open("", `notes-${Date.now()}`, "width=900,height=700") // a name of its own: from disk, no section may touch another's
     if (!speaker) return
     speaker.document.title = "Notes"
     speaker.document.head.replaceChildren(document.querySelector("style").cloneNode(true))
@@ -70,6 +72,7 @@ const openNotes = () => {
     tell()
 }
 setInterval(tick, 1000)
+addEventListener("pagehide", () => speaker?.close()) // the next section has notes of its own
 
 // On a slider the arrow keys move it; Space and the keys of a clicker turn the page, and Escape leaves it.
 const NEXT = ["ArrowRight", "ArrowDown", "PageDown", " ", "Enter"], BACK = ["ArrowLeft", "ArrowUp", "PageUp", "Backspace"]
