@@ -129,9 +129,10 @@ def _climb(
             found[0] = delta
             return left
         value, logits, gradient = _look(model, x, delta, objective, labels, highest, slope=not last)
-        if warn and not step:
-            _warn_of(gradient, _fools(logits, labels[0], targeted))
-        fools = _fools(logits, labels[0], targeted) if last or keep_best else None
+        first = warn and not step
+        fools = _fools(logits, labels[0], targeted) if last or keep_best or first else None
+        if first:
+            _warn_of(gradient, fools)
         leave = until_fooled and fools.any()
         if last or leave or keep_best and not until_fooled:
             old = [part[left] for part in found] if until_fooled else found
