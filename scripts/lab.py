@@ -28,6 +28,8 @@ FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-net
 PATIENCE = 900_000  # milliseconds: on a busy machine a whole notebook fits in
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',  # every cell is in the page, also out of sight
+    # On a slow disk a save that falls into another one makes JupyterLab ask whose version of the file shall stay.
+    "docmanager-extension/plugin": '{"autosave": false}',
 }
 IDLE = "#jp-main-statusbar >> text=/\\| Idle$/"
 EXECUTED = """() => {
