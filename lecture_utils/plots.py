@@ -54,7 +54,7 @@ class Panel:
     photographs = False
 
     @styled
-    def __init__(self, widths=(1,), size=(9, 4.2), rows=1):
+    def __init__(self, widths=(1,), size=(8, 3.7), rows=1):
         self.figure = Figure(figsize=size, dpi=100, layout="constrained")
         FigureCanvasAgg(self.figure)
         self.axes = list(self.figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths).flat)
@@ -165,7 +165,7 @@ class Images(Panel):
     photographs: they are large, and stored as a JPEG file, a tenth of the size.
     """
 
-    def __init__(self, columns, rows=1, width=9.0, lines=1, photographs=False):
+    def __init__(self, columns, rows=1, width=8.0, lines=1, photographs=False):
         side, self.photographs = width / columns, photographs
         super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
@@ -194,8 +194,8 @@ class Probabilities(Panel):
     categories: names of the classes. names: of the kinds of bars, one behind the other.
     """
 
-    def __init__(self, columns, categories, names, width=9.0):
-        super().__init__([1] * columns, (width, 6), rows=2)
+    def __init__(self, columns, categories, names):
+        super().__init__([1] * columns, (8, 6), rows=2)
         self.images = [Pixels(axes) for axes in self.axes[:columns]]
         self.captions = [axes.set_title(" ", fontsize=14) for axes in self.axes[:columns]]
         self.bars = []
@@ -226,7 +226,7 @@ class Curves(Panel):
     ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
     """
 
-    def __init__(self, names, x, y, log="", size=(9, 4.2), ticks=None, legend=None):
+    def __init__(self, names, x, y, log="", size=(8, 3.7), ticks=None, legend=None):
         super().__init__(size=size)
         (axes,) = self.axes
         self.lines = _prepare(axes, names, x, y, log)
@@ -236,7 +236,8 @@ class Curves(Panel):
         self.band = axes.axvspan(x[1], x[1], color="#dddddd", visible=False)
         self.mark = axes.axvline(x[1], color="#777777", linewidth=2, visible=False)
         place = legend or ("upper left" if log else "best")
-        (self.figure if place.startswith("outside") else axes).legend(handles=self.lines, loc=place)
+        outside = place.startswith("outside")
+        (self.figure if outside else axes).legend(handles=self.lines, loc=place, ncols=1 + outside, labelspacing=0.2)
         self.moves(self.band, self.mark, *self.lines)
 
     def update(self, x, curves, alt, mark=None, band=None):
@@ -276,16 +277,16 @@ class Square(Panel):
     """
 
     def __init__(self, names, reach, x, y, mark, point):
-        super().__init__((1, 1.25), (10, 4.6))
+        super().__init__((1, 1.25), (8, 4.4))
         plane, side = self.axes
         plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="δ₁", ylabel="δ₂")
         self.square = plane.add_patch(Rectangle((0, 0), 0, 0, fill=False, linewidth=2, edgecolor="#777777"))
         self.paths = _lines(plane, names, marker=MARKERS, markersize=9)
-        plane.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, columnspacing=1, borderpad=0)
         (self.curve,) = _prepare(side, [y[0]], x, (" ", *y[1:]), "x")
         self.mark = side.axvline(x[1], color=VERMILION, linestyle="--", label=mark)
         (self.point,) = side.plot([], [], "o", color=BLACK, markersize=10, label=point)
-        side.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=1, borderpad=0, labelspacing=0.2)
+        named = [*self.paths, self.curve, self.mark, self.point]
+        self.figure.legend(handles=named, loc="outside upper center", ncols=2, labelspacing=0.2)
         self.moves(self.square, *self.paths, self.curve, self.mark, self.point)
 
     def update(self, epsilon, paths, x, values, mark, point, alt):
@@ -306,12 +307,12 @@ class Search(Panel):
     """
 
     def __init__(self, steps, label, low, high, line, best):
-        super().__init__((1, 1, 1.5), (11, 3.9))
+        super().__init__((1, 1, 1.5), (8, 3.4))
         self.images = [Pixels(axes) for axes in self.axes[:2]]
         for axes, title in zip(self.axes, ("candidates", "the best of them"), strict=False):
             axes.set_title(title, fontsize=14)
         self.dots = self.axes[0].scatter([], [], s=25, color=ORANGE, edgecolors=BLACK, linewidths=0.5)
-        (self.curve,) = _prepare(self.axes[2], [label], ("generation", 0, steps), (label, low, high))
+        (self.curve,) = _prepare(self.axes[2], [None], ("generation", 0, steps), (label, low, high))
         self.axes[2].axhline(line, color=VERMILION, linestyle="--", label=best)
         self.axes[2].legend(loc="lower right")
         self.moves(*self.images, self.dots, self.curve)
@@ -332,7 +333,7 @@ class Regions(Panel):
     titles: of the planes. x, y: (label, low, high) of their axes. names: of the classes, -1 and +1.
     """
 
-    def __init__(self, titles, x, y, names, size=(10, 4.6)):
+    def __init__(self, titles, x, y, names, size=(8, 3.6)):
         super().__init__([1] * len(titles), size)
         shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
         for axes, title in zip(self.axes, titles, strict=True):
@@ -381,7 +382,7 @@ class Matrix(Panel):
     shape: (rows, columns). rows, columns: labels of the axes. name: of the numbers. reach: the scale goes from -reach to reach.
     """
 
-    def __init__(self, shape, rows, columns, name, reach, size=(6.6, 5)):
+    def __init__(self, shape, rows, columns, name, reach, size=(6.6, 4.9)):
         super().__init__(size=size)
         (axes,) = self.axes
         axes.grid(False)
@@ -407,7 +408,7 @@ class Planes(Panel):
     points: names of the points. circles: names of the circles.
     """
 
-    def __init__(self, columns, x, y, regions, points, circles, size=(11, 5)):
+    def __init__(self, columns, x, y, regions, points, circles, size=(8, 4.5)):
         super().__init__([1] * columns, size)
         self.fields, self.circles, self.points = [], [], []
         self.titles = [axes.set_title("\n", fontsize=14) for axes in self.axes]
@@ -423,7 +424,7 @@ class Planes(Panel):
         colours = [np.array(colour) / 255 for colour in REGIONS]
         parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
         lines = [Line2D([], [], color=c, linestyle=s, label=name) for name, (c, s) in zip(circles, CIRCLES, strict=False)]
-        self.figure.legend(handles=[*parts, *self.points[0], *lines], loc="outside lower center", ncols=4)
+        self.figure.legend(handles=[*parts, *self.points[0], *lines], loc="outside lower center", ncols=3, labelspacing=0.2)
         for field, rings, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
             self.moves(field, *rings, *points, title)
 
@@ -447,7 +448,7 @@ class Distribution(Panel):
     height: of the histograms, as a density. names, x, y, log: of the curves, as in ``Curves``.
     """
 
-    def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(11, 4.6)):
+    def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(8, 4.1)):
         super().__init__((1, 1.1), size)
         (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
         left.set(xlabel=values[0], xlim=values[1:], ylim=(0, height), ylabel="density")

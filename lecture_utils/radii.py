@@ -323,9 +323,11 @@ def _each(solve, W, b, a, X, y, strict, largest=False):
     radii, deltas, exact = np.full(len(X), np.inf), np.full(X.shape, np.nan), _Exact(W, b, a)
     for i, (x, label) in enumerate(zip(X, y, strict=True)):
         point = _Point(exact, W, a, x, int(label), strict, largest)
-        point.index = i
         nothing = np.zeros(len(point.basis.T))
-        found = (0.0, nothing) if point.flips(nothing) else solve(point)
+        try:
+            found = (0.0, nothing) if point.flips(nothing) else solve(point)
+        except ArithmeticError as error:
+            raise ArithmeticError(f"the radius of sample {i} cannot be proved in float64: {error}") from error
         if found is not None:
             radii[i], deltas[i] = found[0], point.basis @ found[1]
     return torch.from_numpy(np.ldexp(radii, unit)), torch.from_numpy(np.ldexp(deltas, unit))
@@ -403,9 +405,7 @@ def _branch(point, best, radius):
             if np.isinf(point.shortest(on.astype(float), fixed=fixed, push=1e-4 * unit, reach=radius)[1]):
                 continue
         if delta is None or gap.max(initial=-1.0) < 0:
-            raise ArithmeticError(
-                f"the radius of sample {point.index} cannot be proved in float64: neurons are all but parallel, or tie"
-            )
+            raise ArithmeticError("neurons are all but parallel, or tie")
         j = int(gap.argmax())
         for state in (True, False):
             heapq.heappush(open_, (max(least, bound), next(order), fixed | {j: state}))

@@ -95,6 +95,9 @@ class Section:
 class Formulas(IPythonRenderer):
     """Markdown as HTML, formulas as MathML."""
 
+    def text(self, text):
+        return super().text(re.sub(r"(?<=\d) (?=%)", "\u00a0", text))  # no line ends between them
+
     def block_math(self, body):
         return f'<span class="formula">{"".join(mathml(part, display=True) for part in lines(body))}</span>'
 
@@ -131,13 +134,18 @@ class Text(Formulas):
         if "On the slide" not in text:
             return super().block_quote(text)
         remark = f'<blockquote class="erratum">{text}</blockquote>\n'
-        self.section.errata.append((self.section.slides[-1], remark))
+        self.section.errata.append((self.section.slides[-1], joined(remark)))
         return remark
+
+
+def joined(text):
+    """Return HTML in which formulas and the commas after them stay on one line."""
+    return JOINED.sub(r'<span class="joined">\g<0></span>', text)
 
 
 def rendered(text, renderer):
     """Return Markdown as HTML."""
-    done = JOINED.sub(r'<span class="joined">\g<0></span>', MarkdownWithMath(renderer=renderer).render(text))
+    done = joined(MarkdownWithMath(renderer=renderer).render(text))
     return re.sub(r"(?s)<table>.*?</table>", r'<div class="wide">\g<0></div>', done)
 
 

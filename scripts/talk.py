@@ -167,7 +167,7 @@ def deck(section, found, before, after, start, place=None):
         title=html.escape(section.title), date=f"{datetime.date.today():%d %B %Y}",
         qr=live.qr(links.site(place, "try.html")) if place else "",
         css=export.styles("base.css", "deck.css", text="".join(str(vars(page)) for page in found)),
-        scripts=[export.ours("explorer.js"), export.ours("deck.js")],
+        scripts=[export.ours(one) for one in ("theme.js", "explorer.js", "deck.js")],
     )  # fmt: skip
     text = re.sub(r'href="(\w+\.html)?#', lambda found: f'href="../site/{found[1] or section.name + ".html"}#', text)
     computing = {name: read for name, read in section.live.items() if f'data-live="{name}"' in pictures}

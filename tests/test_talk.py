@@ -28,8 +28,8 @@ TITLES = {
 OURS = ("Beyond the slides", "What to take away")  # pages that are no slide of the lecture
 SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
 
-# What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720. (What stands
-# in a picture is as large as in the pictures of the notebooks.)
+# What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720; of what stands
+# in a picture, smaller than 14 points. (Captions of photographs may be smaller: three rows of them have to fit.)
 FAULTS = """() => {
     const page = document.querySelector(".page:not([hidden])"), box = page.getBoundingClientRect(), faults = []
     const least = 28 * Math.min(innerWidth / 1280, innerHeight / 720) - 0.01
@@ -42,6 +42,14 @@ FAULTS = """() => {
         const words = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
         const size = parseFloat(getComputedStyle(one).fontSize)
         if (words && !one.closest("math, svg") && size < least) faults.push(`${one.tagName} ${one.className}: ${size} pixels`)
+    }
+    for (const one of page.querySelectorAll(".shown img")) {
+        const size = 14 / 72 * 100 * Math.min(one.clientWidth / one.naturalWidth, one.clientHeight / one.naturalHeight)
+        if (one.checkVisibility() && !one.src.includes("image/jpeg") && size < least / 1.5) faults.push(`picture: ${size} pixels`)
+    }
+    for (const one of page.querySelectorAll(".shown svg text")) {
+        const size = parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a
+        if (one.checkVisibility() && !one.transform.baseVal.length && size < least / 1.5) faults.push(`chart: ${size} pixels`)
     }
     if (!page.querySelector(".claim").checkVisibility()) faults.push("no words")
     if (page.querySelector("pre")?.checkVisibility()) faults.push("code")

@@ -90,7 +90,7 @@ const CHARTED = {
                 const circles = PLANE.circle(zero, "black dashed") + PLANE.circle(strict, "black dotted") + PLANE.circle(epsilon, "black")
                 const points = PLANE.dots([[0, 0]], "black", 6) + PLANE.box([neighbour - 0.035, -0.035], [neighbour + 0.035, 0.035], "black square")
                 shownIn(part, 0, `${PLANE.axes}${PLANE.picture(canvas.toDataURL(), `${id}-clip`)}<g clip-path="url(#${id}-clip)">${circles}${points}</g>`, text,
-                    [["first", "■", "other label"], ["second", "■", "label of the dot"], ["", "□", "f = 0"], ["", "—", "ε"], ["", "- -", "r_zero"], ["", "···", "r_strict"]])
+                    [["first", "■", "other label"], ["second", "■", "label of the dot"], ["", "□", "f = 0"], ["", "—", "ε"], ["", "- -", "r<sub>zero</sub>"], ["", "···", "r<sub>strict</sub>"]])
                 return text
             },
         }

@@ -4,7 +4,7 @@
 
 let data
 const stored = () => data ??= JSON.parse(document.getElementById("live-data").textContent)
-const percent = share => `${Math.round(100 * share)} %`
+const percent = share => `${Math.round(100 * share)}\u00a0%` // no line ends before the sign
 const escaped = text => new Option(text).innerHTML
 
 // ---- Computing: each network in a worker of its own, else here ----
@@ -325,7 +325,7 @@ const KINDS = {
     mine: (part, {networks, image: {pixels, shape, categories}}, id, set, say) => {
         part.innerHTML = `<div class="sliders"><div class="control"><label for="${id}-file">Your picture</label>
             <input type="file" id="${id}-file" accept="image/jpeg,image/png,image/webp"></div>${control("epsilon", "255 ε", [0, 16], id)}${RESET}</div>
-            <p class="key">The picture stays on this device: this page can send nothing.</p>
+            <p class="key">Five steps of PGD lead away from each network's own answer. The picture stays on this device: this page can send nothing.</p>
             <div class="row">${["x, 32 × 32 pixels", ...networks.map(one => one.split("-")[1])].map(one => `<div><canvas role="img"
             aria-label="Not computed yet"></canvas><p>${one}<br><span></span></p></div>`).join("")}</div>`
         const canvases = part.querySelectorAll("canvas"), words = part.querySelectorAll(".row span"), file = part.querySelector("[type=file]")
