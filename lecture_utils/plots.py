@@ -277,7 +277,7 @@ class Square(Panel):
     """
 
     def __init__(self, names, reach, x, y, mark, point):
-        super().__init__((1, 1.25), (8, 4.4))
+        super().__init__((1, 1.25), (8, 4.2))
         plane, side = self.axes
         plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="δ₁", ylabel="δ₂")
         self.square = plane.add_patch(Rectangle((0, 0), 0, 0, fill=False, linewidth=2, edgecolor="#777777"))

@@ -30,8 +30,9 @@ SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
 
 # What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720; of what stands
 # in a picture, smaller than 14 points. (Captions of photographs may be smaller: three rows of them have to fit.)
-FAULTS = """() => {
-    const page = document.querySelector(".page:not([hidden])"), box = page.getBoundingClientRect(), faults = []
+FAULTS = """page => {
+    page ??= document.querySelector(".page:not([hidden])")
+    const box = page.getBoundingClientRect(), faults = []
     const least = 28 * Math.min(innerWidth / 1280, innerHeight / 720) - 0.01
     const foot = page.querySelector("footer").getBoundingClientRect()
     for (const one of page.querySelectorAll(":scope *")) {
@@ -327,6 +328,7 @@ def test_the_print_has_one_page_a_page_with_all_answers(deck):
     hidden = deck.evaluate(
         "[...document.querySelectorAll('.result')].filter(one => !one.checkVisibility({visibilityProperty: true}))"
     )
+    faults = deck.evaluate(f"pages.map((page, i) => [i + 1, ({FAULTS})(page)]).filter(([_, found]) => found.length)")
     deck.set_viewport_size({"width": 816, "height": 1056})  # a printer's sheet, before the page's own size is known
     edges = deck.evaluate("""[...document.querySelectorAll(".pictured")].map(page => [
        page.querySelector(".shown").getBoundingClientRect().right, page.querySelector(".words").getBoundingClientRect().left])""")
@@ -334,4 +336,4 @@ def test_the_print_has_one_page_a_page_with_all_answers(deck):
     deck.emulate_media(media="screen")
     assert edges and all(picture <= words for picture, words in edges)
     assert tops == [720 * number for number in range(count)] and heights == [[720, 720]] * count
-    assert not hidden
+    assert not hidden and not faults
