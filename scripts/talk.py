@@ -139,7 +139,7 @@ def rendered(text):
 
 def inline(text):
     """Return a text of one paragraph as HTML without the paragraph."""
-    return rendered(text.replace(" %", "\u00a0%")).removeprefix("<p>").removesuffix("</p>")
+    return rendered(text).removeprefix("<p>").removesuffix("</p>")
 
 
 def coloured(source):

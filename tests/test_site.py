@@ -463,6 +463,12 @@ def test_words_lead_to_places(section, slide, words, targets):
     assert re.sub(r"</?a\b[^>]*>", "", text) == re.sub(r"</?a\b[^>]*>", "", f"<p>{words}</p>")
 
 
+def test_no_line_ends_before_a_percent_sign_or_a_comma_after_a_formula_and_code_stays_as_it_is():
+    shown = export.rendered("So 57 % of $x$, and `7 % 2`.", export.Formulas(escape=False))
+    assert "So 57\u00a0% of" in shown and "<code>7 % 2</code>" in shown
+    assert re.search(r'<span class="joined"><math.*</math>,</span>', shown)
+
+
 def test_citations_lead_to_the_list_of_references():
     entries = (
         'A. B. Carlini, D. E. Last. <em>On x.</em> 2019. <a href="https://arxiv.org/abs/1">arXiv:1902.06705</a>',
