@@ -4,7 +4,7 @@
 
 let data
 const stored = () => data ??= JSON.parse(document.getElementById("live-data").textContent)
-const percent = share => `${Math.round(100 * share)}\u00a0%` // no line ends before the sign
+const percent = share => `${Math.round(100 * share)} %`
 const escaped = text => new Option(text).innerHTML
 
 // ---- Computing: each network in a worker of its own, else here ----
