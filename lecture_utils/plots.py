@@ -31,6 +31,7 @@ CLASSES = (VERMILION, "none"), (BLUE, "none")  # dots of the classes -1 and +1
 REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 QUALITY = 70  # of a JPEG or WebP file, of 100
+WIDE = 8  # inches of a figure: on a slide, two thirds of a screen, its text is still as large as 14 points
 # What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
 LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
 RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}
@@ -54,7 +55,7 @@ class Panel:
     photographs = False
 
     @styled
-    def __init__(self, widths=(1,), size=(8, 3.7), rows=1):
+    def __init__(self, widths=(1,), size=(WIDE, 3.7), rows=1):
         self.figure = Figure(figsize=size, dpi=100, layout="constrained")
         FigureCanvasAgg(self.figure)
         self.axes = list(self.figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths).flat)
@@ -165,7 +166,7 @@ class Images(Panel):
     photographs: they are large, and stored as a JPEG file, a tenth of the size.
     """
 
-    def __init__(self, columns, rows=1, width=8.0, lines=1, photographs=False):
+    def __init__(self, columns, rows=1, width=WIDE, lines=1, photographs=False):
         side, self.photographs = width / columns, photographs
         super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
@@ -195,7 +196,7 @@ class Probabilities(Panel):
     """
 
     def __init__(self, columns, categories, names):
-        super().__init__([1] * columns, (8, 6), rows=2)
+        super().__init__([1] * columns, (WIDE, 6), rows=2)
         self.images = [Pixels(axes) for axes in self.axes[:columns]]
         self.captions = [axes.set_title(" ", fontsize=14) for axes in self.axes[:columns]]
         self.bars = []
@@ -226,7 +227,7 @@ class Curves(Panel):
     ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
     """
 
-    def __init__(self, names, x, y, log="", size=(8, 3.7), ticks=None, legend=None):
+    def __init__(self, names, x, y, log="", size=(WIDE, 3.7), ticks=None, legend=None):
         super().__init__(size=size)
         (axes,) = self.axes
         self.lines = _prepare(axes, names, x, y, log)
@@ -277,7 +278,7 @@ class Square(Panel):
     """
 
     def __init__(self, names, reach, x, y, mark, point):
-        super().__init__((1, 1.25), (8, 4.2))
+        super().__init__((1, 1.25), (WIDE, 4.2))
         plane, side = self.axes
         plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="δ₁", ylabel="δ₂")
         self.square = plane.add_patch(Rectangle((0, 0), 0, 0, fill=False, linewidth=2, edgecolor="#777777"))
@@ -307,7 +308,7 @@ class Search(Panel):
     """
 
     def __init__(self, steps, label, low, high, line, best):
-        super().__init__((1, 1, 1.5), (8, 3.4))
+        super().__init__((1, 1, 1.5), (WIDE, 3.4))
         self.images = [Pixels(axes) for axes in self.axes[:2]]
         for axes, title in zip(self.axes, ("candidates", "the best of them"), strict=False):
             axes.set_title(title, fontsize=14)
@@ -333,7 +334,7 @@ class Regions(Panel):
     titles: of the planes. x, y: (label, low, high) of their axes. names: of the classes, -1 and +1.
     """
 
-    def __init__(self, titles, x, y, names, size=(8, 3.6)):
+    def __init__(self, titles, x, y, names, size=(WIDE, 3.6)):
         super().__init__([1] * len(titles), size)
         shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
         for axes, title in zip(self.axes, titles, strict=True):
@@ -408,7 +409,7 @@ class Planes(Panel):
     points: names of the points. circles: names of the circles.
     """
 
-    def __init__(self, columns, x, y, regions, points, circles, size=(8, 4.5)):
+    def __init__(self, columns, x, y, regions, points, circles, size=(WIDE, 4.5)):
         super().__init__([1] * columns, size)
         self.fields, self.circles, self.points = [], [], []
         self.titles = [axes.set_title("\n", fontsize=14) for axes in self.axes]
@@ -448,7 +449,7 @@ class Distribution(Panel):
     height: of the histograms, as a density. names, x, y, log: of the curves, as in ``Curves``.
     """
 
-    def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(8, 4.1)):
+    def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(WIDE, 4.1)):
         super().__init__((1, 1.1), size)
         (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
         left.set(xlabel=values[0], xlim=values[1:], ylim=(0, height), ylabel="density")
