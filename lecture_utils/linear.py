@@ -41,7 +41,7 @@ def best_wrong_margin_linear(W, b, x, epsilon):
     """Return the exact max over |delta|_inf <= epsilon and over j != y of f_j(x + delta) - f_y(x + delta).
 
     The model is f(x) = W x + b, and y is the class that it predicts at x. W: (K, d). b: (K,). x: (d,).
-    Returns a float: positive if and only if some delta in the ball changes the prediction.
+    Returns a float: positive if and only if some delta in the ball puts another class strictly ahead.
     """
     check_floats("W", W, 2)
     check_floats("b", b, 1)

@@ -369,6 +369,14 @@ def statistics_of(sample, sigma):
 CASES = [(1, 3, "tanh"), (1, 1, "sin"), (3, 1, "GELU"), (10, 6, "tanh"), (5, 40, "ReLU"), (40, 5, "softplus"), (20, 20, "ReLU")]
 
 
+@pytest.mark.parametrize(("k", "d"), [(1, 2), (20, 5), (5000, 20)])
+def test_the_gradient_is_as_short_as_the_proof_says_however_wide_the_network(k, d):
+    tau, n = 3.0, 2000
+    g2 = initialization.conditional_sampler(k, d, ACTIVATIONS["tanh"].derivative, n, seeded(24))[3]
+    most = (d - 1 + 2 * math.sqrt((d - 1) * tau) + 2 * tau) / d + 2 * tau * (1 + 2 * math.sqrt(tau / k) + 2 * tau / k) / d
+    assert (g2 > most).double().mean() <= 4 * math.exp(-tau)
+
+
 @pytest.mark.parametrize(("k", "d", "name"), CASES)
 def test_the_conditional_sampler_has_the_law_of_networks_with_weights(k, d, name):
     sigma, derivative, *_ = ACTIVATIONS[name]

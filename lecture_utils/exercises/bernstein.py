@@ -112,7 +112,7 @@ MISTAKES = (
                 else math.sqrt(2 * s2 * k * -math.log(g / 2)) + c * math.log(g / 2)
             ),
         ),
-        "The second term has the wrong sign: log(γ/2) is negative, log(2/γ) is meant.",
+        "The second term has the wrong sign: c log(2/γ) is added. (log(γ/2) is negative.)",
     ),
 )
 

@@ -47,6 +47,7 @@ PROBES = (
         tensor([0.2, 0.4, 0.2], [1.1, 0.3, 0.9], [-2.0, 1.9, -1.2]),
         tensor(1.0, 1.0, -1.0),
     ),
+    (tensor([1.0], [1.0], [1.0], [-1.0]), tensor(0.0, 3.0, 1.0, -9.0), tensor(1.0, 1.0, 1.0, -1.0), tensor([1.0]), tensor(1.0)),
     (  # the third neuron is not connected
         tensor([3.0, 4.0], [0.0, -2.0], [1.0, 1.0]),
         tensor(1.0, -1.0, 2.0),
@@ -211,7 +212,7 @@ EXERCISE = Exercise(
         "-z_j/|w_j| over opposite neurons (0 if one of those is on already).",
     ),
     mistakes=MISTAKES,
-    differs="The library's function also checks shapes and labels.",
+    differs="The library's function also checks shapes and labels, and knows neurons without weights, which no δ switches.",
     written=(
         "While neuron i stays on and all opposite ones stay off, y f is at least |a_i| z_i > 0. On the construction both "
         "numbers are at least 1/|w| = (1 - c)/2 sqrt(d), and the first is exactly that: the certificate is exact there."

@@ -27,6 +27,7 @@ PROBES = (
     (math.sqrt(2) * tensor([1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]),),  # with its opposite: 1
     (math.sqrt(2) * tensor([0.6, 0.8], [0.6, 0.8]),),  # twice: 1
     (2.0 * tensor([1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0]),),  # orthogonal: 0
+    (math.sqrt(2) * tensor([1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.6, 0.8]),),  # the last two are equal: 1
     (data.sphere(5, 7, seeded(1)),),
 )
 
@@ -43,7 +44,10 @@ def blind_to_signs(answer, X):
 
 
 MISTAKES = (
-    Mistake((lambda X: (X @ X.T).abs().max() / X.shape[1],), "A point with itself gives |x_i|²/d = 1: leave out the diagonal."),
+    Mistake(
+        (lambda X: (X @ X.T).abs().max() / X.shape[1],),
+        "Your result is 1 for all points, as |x_i|²/d is, a point with itself: leave out the diagonal, and start a maximum at 0.",
+    ),
     Mistake(
         (
             lambda X: gram(X).fill_diagonal_(-torch.inf).max() / X.shape[1],

@@ -57,21 +57,22 @@ def draw_samples(answer, k, d, derivative, n, generator):
     """Draw many networks, and reduce them to statistics that are the same for every right answer."""
     from scipy import stats  # half a second, which no other exercise needs
 
-    def drawn(n, generator):
-        return parts_of(answer(k, d, derivative, n, generator), a=(n, k), u=(n, k), t=(n, k), g2=(n,))
+    def drawn(times, generator):
+        results = answer.many(times, k, d, derivative, n, generator)
+        return [parts_of(result, a=(n, k), u=(n, k), t=(n, k), g2=(n,)) for result in results]
 
-    again = copy.deepcopy(generator)
-    a, u, t, g2 = drawn(n, generator)
+    again, large = copy.deepcopy(generator), d > 1000
+    (a, u, t, g2), *second = drawn(1 if large else 2, generator)
     c = a * derivative(u)
     size, along = c.square().sum(1), (c * u).sum(1) / math.sqrt(k)
     rest = t - u * along[:, None] / d  # what is left without the direction of x
     H = (c * rest).sum(1) * math.sqrt(k) / size
     exact = float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3)
-    if d > 1000:  # a question of cost: that it is done at all, and with the right mean
+    if large:  # a question of cost: that it is done at all, and with the right mean
         return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0
-    seeds = (again, copy.deepcopy(again), seeded(again.initial_seed() + 1))
-    first, same_seed, other_seed = (torch.cat([part.flatten() for part in drawn(2, seed)]) for seed in seeds)
-    randomness = float(torch.allclose(first, other_seed)) if torch.allclose(first, same_seed) else 2.0
+    first, following, same_seed = ([*map(torch.flatten, parts)] for parts in ((a, u, t, g2), *second, *drawn(1, again)))
+    first, following, same_seed = map(torch.cat, (first, following, same_seed))
+    randomness = float(torch.allclose(first, following)) if torch.allclose(first, same_seed) else 2.0
     across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
     beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d
     noise = rest - c * ((c * rest).sum(1) / size)[:, None]
@@ -173,7 +174,7 @@ EXERCISE = Exercise(
         "one sign for all neurons (1: yes)",
         "variance of the noise's sum over the sum of its variances",
         "kurtosis of the noise over that of a Gaussian",
-        "randomness (1: the same numbers for another seed, 2: other numbers for the same seed)",
+        "randomness (1: the same numbers in every call, 2: other numbers for the same seed)",
     ),
     hints=(
         "Draw a and u. Then c_j = a_j σ'(u_j), its direction ĉ = c/|c|, and g·x = Σ c_j u_j / √k need no weights. What is left?",

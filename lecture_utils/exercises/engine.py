@@ -327,7 +327,8 @@ class Called:
             return "unattempted", "Replace the dots by your own code."
         line, inputs = self._line(failure.frames), f"Called with {self.exercise._arguments(arguments)}"
         if failure.kind == "OutOfTime":
-            return "error", f"Still running after {failure.text} seconds{line}. Does every loop end?\n{inputs}"
+            ends = "Does every loop end, and soon, also where the input is large?"
+            return "error", f"Still running after {failure.text} seconds{line}. {ends}\n{cut(inputs)}"
         if failure.kind == "Ended":
             memory = "It ended itself, or took more memory than there is."
             return "error", f"The process that ran your function ended (exit code {failure.text}). {memory}\n{inputs}"

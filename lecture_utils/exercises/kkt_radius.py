@@ -99,7 +99,8 @@ EXERCISE = Exercise(
     mistakes=MISTAKES,
     differs="The library's function is the same.",
     written=(
-        "Cauchy-Schwarz shows that nothing is shorter: y f(x_i + δ) ≥ 1 + <Σ y_j x_j, δ>/d as long as both sums are positive, "
+        "Cauchy-Schwarz shows that nothing is shorter: y f(x_i + δ) ≥ 1 + <Σ y_j x_j, δ>/d wherever the opposite sum is "
+        "positive, as a flip needs (the first [·]₊ is at least its sum), "
         "and |Σ y_j x_j| = sqrt(m d). "
         "The memorising network gives the same with the sum over x_i and the opposite points."
     ),

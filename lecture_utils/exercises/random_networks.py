@@ -15,9 +15,16 @@ def settle(value, right, step):
     return right + step * round(steps) if math.isfinite(steps) else float(value)
 
 
-def power(ratio):
-    """Round a ratio to a power of two."""
-    return 2.0 ** settle(math.log2(ratio), 0, 1) if ratio > 0 else 0.0
+def power(ratio, step):
+    """Round a ratio to a power of two; where that is 1, to 1, 1 ± step, ..."""
+    nearest = 2.0 ** settle(math.log2(ratio), 0, 1) if ratio > 0 else 0.0
+    return settle(ratio, 1, step) if nearest == 1 else nearest
+
+
+def multiple(f, own):
+    """Return the factor by which all of f differs from own, up to rounding; 0 where there is none."""
+    factor = (f * own).sum() / own.square().sum()
+    return factor.item() if (f - factor * own).abs().max() <= 1e-4 * factor.abs() * own.abs().max() else 0.0
 
 
 def parts_of(result, **shapes):

@@ -52,6 +52,8 @@ PROBES = (
     (*PAIR, tensor(1.0, 1.0), 1.0, tensor(1.0, 1.0)),  # f = 0 with both on
     (*VALLEY, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # touches 0 and rises again
     (*TWICE, tensor(0.0, 0.0), 1.0, tensor(1.0, 0.0)),  # flips, recovers, flips again
+    (tensor([1.0], [1.0]), tensor(1.0, -5.0), tensor(1.0, -2.0), tensor(0.0), 1.0, tensor(1.0)),  # more neurons than dimensions
+    (tensor([1.0], [1.0], [-1.0]), tensor(2.0, 1.0, -2.0), tensor(-1.0, 2.0, -1.0), tensor(0.0), 1.0, tensor(1.0)),  # all behind
     (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 2**-12)),  # 8,192 beyond the last breakpoint
     (
         tensor([1.0, 1.0], [1.0, -1.0], [0.5, 2.0], [-1.0, 0.3]),
@@ -66,8 +68,8 @@ PROBES = (
 
 def random_ray(generator):
     """Return a small random network and a ray from a point, whose label is wrong in a quarter of the cases."""
-    W, b, a = normal(generator, 6, 5), normal(generator, 6), signs(generator, 6).double()
-    x, u = normal(generator, 5), 2 * normal(generator, 5)
+    W, b, a = normal(generator, 6, 3), normal(generator, 6), signs(generator, 6).double()
+    x, u = normal(generator, 3), 2 * normal(generator, 3)
     y = 1.0 if two_layer(x, W, b, a) > 0 else -1.0
     return W, b, a, x, -y if uniform(generator, 1) < 0.25 else y, u
 

@@ -53,7 +53,7 @@ def certified_share(answer, X, y, c):
         shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip("Wba", (W, b, a), strict=True))
         raise WrongResult(f"W, b, a must have shapes (m, d), (m,), (m,) with (m, d) = {tuple(X.shape)}; got {shapes}.")
     if not all(part.isfinite().all() for part in (W, b, a)):
-        raise WrongResult("W, b and a must be finite.")
+        raise WrongResult(f"W, b and a must be finite, also where c = {c:g}.")
     share = radii.certified_radius(W, b, a, X, y) / robustness.theorem_radius(d, c)
     return share.clamp(max=1.0), (y * two_layer(X, W, b, a)).clamp(max=1.0) + 0.0  # no -0
 
@@ -81,7 +81,7 @@ def outer(change):
 MISTAKES = (
     Mistake(
         (construction(first=1.0),),
-        "At no point does f have the sign of the label. Compute z_j at x_j, where <x_j, x_j> = d, and where <x_i, x_j> = c d: it "
+        "At no point does f have the sign of the label. a holds the labels, and z_j at x_j, where <x_j, x_j> = d, or c d at x_i, "
         "has to rise from -1 to 1 between the two. (Where w_j is x_j / (d (1 - c)), the factor 2 is missing.)",
     ),
     Mistake(

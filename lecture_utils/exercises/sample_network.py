@@ -12,7 +12,7 @@ import torch
 from .. import initialization
 from .engine import Exercise, Mistake
 from .inputs import normal, seeded, signs, uniform
-from .random_networks import parts_of, power, settle
+from .random_networks import multiple, parts_of, power, settle
 
 REFERENCE = initialization.random_network
 
@@ -33,38 +33,74 @@ PROBES = (
 
 NETWORKS = 100
 ELSEWHERE = torch.Generator().manual_seed(0)  # never the one that is passed in
+STATISTICS = {  # what many networks are reduced to, and what it is for every right answer
+    "share of x with |x|² = d": 1.0,
+    "mean of |x|²/d, roughly": 1.0,
+    "the length of x varies (1: yes)": 0.0,
+    "d times the variance of W, rounded": 1.0,
+    "kurtosis of W, rounded": 3.0,
+    "variance of |w|² over that of a Gaussian vector, rounded": 1.0,
+    "the length of W as a whole varies (1: yes)": 1.0,
+    "largest correlation of two rows of W, rounded": 0.0,
+    "one row of W for all neurons (1: yes)": 0.0,
+    "variance of w·x over that of independent w and x, rounded": 1.0,
+    "share of a in {-1, +1}": 1.0,
+    "mean of a, rounded": 0.0,
+    "kurtosis of a, rounded": 1.0,
+    "a is the same in every network (1: yes)": 0.0,
+    "one sign for all neurons (1: yes)": 0.0,
+    "two neurons always have equal or always opposite signs (1: yes)": 0.0,
+    "the sum of all a_j varies (1: yes)": 1.0,
+    "correlation of a_j with w_j·x": 0.0,
+    "correlation of a_j with (w_j·x)²": 0.0,
+    "correlation of a_j with an entry of w_j": 0.0,
+    "f over the slide's formula (0: no multiple of it)": 1.0,
+    "f over the formula without σ (0: no multiple of it)": 0.0,
+    "randomness (1: the same W twice, 2: another network for the same seed)": 0.0,
+}
 
 
 def draw_networks(answer, k, d, sigma, generator):
-    """Draw many networks, and reduce them to statistics that are the same for every right answer."""
+    """Draw many networks, and return their STATISTICS."""
     again = copy.deepcopy(generator)
     results = answer.many(NETWORKS, k, d, sigma, generator)
     made = [parts_of(result, x=(d,), W=(k, d), a=(k,), f=()) for result in results]
     x, W, a, f = (torch.stack(part) for part in zip(*made, strict=True))
     if torch.equal(W[0], W[1]):
-        return 1.0, 1.0, 1.0, 3.0, *[1.0] * 4, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0  # one network says nothing of the others
+        return *list(STATISTICS.values())[:-1], 1.0  # one network says nothing of the others
     repeated = parts_of(answer(k, d, sigma, again), x=(d,), W=(k, d), a=(k,), f=())
     rescaled = W * math.sqrt(d) - (W * math.sqrt(d)).mean()
     u = (W @ x[:, :, None])[:, :, 0]
-    own, size = (a * sigma(u)).sum(1), u.square().mean().sqrt()
     length, rows, one_sign = x.square().sum(1) / d, rescaled.square().mean(2), (a == a[:, :1]).all(1).double().mean()
     sizes = rows.mean(1)  # of W as a whole
+    units, others = W / W.norm(dim=2, keepdim=True), ~torch.eye(k, dtype=torch.bool)
+    pairs = torch.einsum("njd,nld->jl", units, units) / NETWORKS  # correlations of two rows
+    alike = a.T @ a / a.square().sum(0).mean()  # and of two signs: chance reaches 0.5
+    z = u / u.square().mean().sqrt()
+    varies = 0.25  # of what it is in the mean: a right answer has less, or a constant one more, once in 10^14
     return (
         settle(((length - 1).abs() < 1e-4).double().mean(), 1, 0.5),
-        power(length.mean()),
-        power(rescaled.square().mean()),
+        power(length.mean(), 0.5),
+        float(length.var() > varies * length.mean() ** 2 * 2 / d),
+        power(rescaled.square().mean(), 0.2),  # chance: 0.004
         settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4),
         settle(rows.var() / rows.mean() ** 2 * d / 2, 1, 1),
-        float(sizes.var() / sizes.mean() ** 2 * k * d / 2 > 0.25),  # 1 in the mean, and 0.25 by chance once in 10^14
+        float(sizes.var() / sizes.mean() ** 2 * k * d / 2 > varies),
+        settle(pairs[others].abs().max(), 0, 1),  # chance: 0.08
+        settle(z.mean(1).square().mean(), 0, 1),
         settle(u.square().mean() / (length.mean() * W.square().mean() * d), 1, 1),
         settle((a.abs() == 1).double().mean(), 1, 0.5),
         settle(a.mean(), 0, 0.25) if one_sign < 0.5 else 0.0,  # of 100 coins only: it may be anything
         settle((a**4).mean() / a.square().mean().square(), 1, 1),
         settle((a == a[0]).all(0).double().mean(), 0, 0.5),
         settle(one_sign, 0, 0.5),
-        settle((u / size).mean(1).square().mean(), 0, 1),
-        settle((a * u / size).mean(), 0, 0.25),  # chance: 0.018
-        power((f * own).sum() / own.square().sum() * math.sqrt(k)),
+        float(alike[others].abs().max() > 0.8),
+        float(a.sum(1).square().mean() > varies * k * a.square().mean()),
+        settle((a * z).mean(), 0, 0.25),  # chance: 0.018
+        settle(((a - a.mean()) * z.square()).mean(), 0, 0.5),  # 0.03
+        settle((a[:, :, None] * rescaled).mean((0, 1)).abs().max(), 0, 0.5),  # 0.07
+        multiple(f, (a * sigma(u)).sum(1) / math.sqrt(k)),
+        multiple(f, (a * u).sum(1) / math.sqrt(k)),
         0.0 if all(torch.allclose(*pair) for pair in zip(repeated, (x[0], W[0], a[0], f[0]), strict=True)) else 2.0,
     )
 
@@ -106,9 +142,20 @@ MISTAKES = (
     Mistake((wrong_network(x=lambda p: p / p.norm()),), "Your x has length 1; the points of this section have length √d."),
     Mistake(
         (wrong_network(x=lambda p: p),),
-        "A Gaussian vector has length √d only on average: divide x by its own length, then multiply by √d.",
+        "The length of your x varies, and is √d only on average: divide x by its own length, then multiply by √d.",
+    ),
+    Mistake(
+        (wrong_network(x=lambda p: (p - p.mean()) / p.std()),),
+        "Your x always has the same length, but not √d: divide x by its norm, not by a standard deviation, then multiply by √d.",
     ),
     Mistake((wrong_network(scale=lambda k: 1.0),), "The factor 1/√k before the sum is missing: your f grows with the width."),
+    Mistake(
+        (
+            lambda k, d, sigma, generator: network(k, d, sigma, generator, scale=lambda k: d**-0.5),
+            lambda k, d, sigma, generator: network(k, d, sigma, generator, scale=lambda k: (d / k) ** 0.5),
+        ),
+        "The factor before the sum is 1/√k, with the number of neurons; the dimension d is not in it.",
+    ),
     Mistake((wrong_network(scale=lambda k: 1 / k),), "Divide the sum by √k, not by k: your f vanishes as the width grows."),
     Mistake(
         (wrong_network(signs_=normal),),
@@ -176,24 +223,7 @@ EXERCISE = Exercise(
     PROBES,
     random=random_sizes,
     run=draw_networks,
-    parts=(
-        "share of x with |x|² = d",
-        "mean of |x|²/d, to the nearest power of 2",
-        "d times the variance of W, to the nearest power of 2",
-        "kurtosis of W, rounded",
-        "variance of |w|² over that of a Gaussian vector, rounded",
-        "the length of W as a whole varies (1: yes)",
-        "variance of w·x over that of independent w and x, rounded",
-        "share of a in {-1, +1}",
-        "mean of a, rounded",
-        "kurtosis of a, rounded",
-        "a is the same in every network (1: yes)",
-        "one sign for all neurons (1: yes)",
-        "one row of W for all neurons (1: yes)",
-        "correlation of a_j with w_j·x",
-        "f over the slide's formula, to the nearest power of 2",
-        "randomness (1: the same W twice, 2: another network for the same seed)",
-    ),
+    parts=tuple(STATISTICS),
     hints=(
         "Four things to draw or compute: a point of length √d, a matrix of Gaussians, k fair signs, a sum. "
         "What is the variance of an entry of w when w ~ N(0, I/d)?",

@@ -32,6 +32,9 @@ def adv_train_step(model, opt, X, y, eps, alpha, steps):
     opt.step()
 
 
+RATE = 0.75  # of learning
+
+
 def images(*rows):
     return tensor(*rows).view(-1, 1, 2, 3)
 
@@ -63,7 +66,7 @@ def after_one_step(answer, X, y, eps, alpha, steps):
     first, last = (nn.Linear(*size, dtype=torch.float64, device="cpu") for size in ((6, 12), (12, 3)))
     normalize = networks.Normalize([0.5], [0.25]).double()  # numbers that every dtype holds exactly
     model = nn.Sequential(normalize, nn.Flatten(), first, nn.Tanh(), Dropout(1 / 3), last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.75)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, weight_decay=0.1)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.5)  # left over from the batch before
     parameters = list(model.parameters())[::-1]
@@ -99,9 +102,9 @@ def ascended(model, X, y, eps, alpha, steps, gather, box, *, sign=True, ball=Tru
 
 def stepped(
     model, optimizer, X, y, eps, alpha, steps, *, dropout=False, gather=False, zero="after", label=None, downhill=False,
-    update_mode=True, end_mode=True, moved=True, reduction="mean", box=True, made=1, by_hand=False, **attack,
+    update_mode=True, end_mode=True, moved=True, reduction="mean", box=True, made=1, by_hand=0.0, **attack,
 ):  # fmt: skip
-    """Make a training step with one part of it exchanged. made: how many steps of the optimizer. by_hand: one without it."""
+    """Make a training step with one part of it exchanged. made: steps of the optimizer. by_hand: the size of one without it."""
     if zero == "before":
         optimizer.zero_grad()
     model.train(dropout)
@@ -117,7 +120,7 @@ def stepped(
         optimizer.step()
     if by_hand:
         for parameter in model.parameters():
-            parameter.data -= parameter.grad
+            parameter.data -= by_hand * parameter.grad
     model.train(end_mode)
 
 
@@ -183,7 +186,11 @@ MISTAKES = (
     slip("The update uses the clean images: train at X + δ.", *every_way(moved=False)),
     slip("The loss of the update is the mean over the batch, not the sum.", *every_way(reduction="sum")),
     slip("The optimizer makes two steps; one is asked for.", *every_way(made=2)),
-    slip("The gradient itself is taken from the weights: opt.step() knows the learning rate.", *every_way(made=0, by_hand=True)),
+    slip("The gradient itself is taken from the weights: opt.step() knows the learning rate.", *every_way(made=0, by_hand=1.0)),
+    slip(
+        "The weights are moved by hand: opt.step() knows more than the learning rate, here a weight decay.",
+        *every_way(made=0, by_hand=RATE),
+    ),
 )
 
 EXERCISE = Exercise(

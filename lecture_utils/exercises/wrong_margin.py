@@ -38,6 +38,7 @@ PROBES = (
         0.4,
     ),
     (tensor([1.0, 0.0], [0.0, 1.0], [0.0, 0.0]), tensor(0.0, 0.0, 0.0), tensor(1.0, 0.5), 0.25),  # another class just reaches 0
+    (tensor([1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]), tensor(0.0, 0.0, 0.0), tensor(1.0, 1.0), 0.25),  # two classes are equal at x
 )
 
 
@@ -129,7 +130,10 @@ MISTAKES = (
         (lambda W, b, x, e: wrong_margin(W, b, x, e, lambda W, y: (W.abs().sum(1) - W[y].abs().sum()).abs()),),
         "The difference of the norms is not the norm of the difference: |w_j - w_y|₁.",
     ),
-    Mistake((runner_up,), "Not only the runner-up: a class that is behind at x can be reached more easily. Try all of them."),
+    Mistake(
+        (runner_up,),
+        "Not one class alone, such as the runner-up: another, even one that is behind at x, may get further. Try all of them.",
+    ),
     Mistake(
         (lambda W, b, x, e: wrong_margin(W, b, x, 0.0, lambda W, y: W.abs().sum(1)),),
         "This is the value at δ = 0; the ball is missing.",

@@ -233,3 +233,20 @@ WRONG = [
     (of_the_lipschitz_constant, "from the Lipschitz constant"),
     (zero, ""),
 ]
+
+
+def the_last_own_one(W, b, a, X, y):
+    radii = []
+    for x, label in zip(X, y, strict=True):
+        own, opposite = 0.0, math.inf
+        for w, shift, sign in zip(W, b, a, strict=True):
+            distance = ((w @ x + shift) / w.norm()).item()
+            if sign * label > 0 and distance > 0:
+                own = distance
+            if sign * label < 0:
+                opposite = min(opposite, max(-distance, 0.0))
+        radii.append(min(own, opposite))
+    return torch.tensor(radii)
+
+
+WRONG += [(the_last_own_one, "wanted")]

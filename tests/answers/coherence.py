@@ -161,3 +161,15 @@ WRONG = [
     (spectral, ""),
     (next_ones, "not only a row and the next one"),
 ]
+
+
+def as_many_as_dimensions(X):
+    m, d = X.shape
+    return max([0.0] + [abs((X[i] @ X[j]).item()) / d for i in range(min(m, d)) for j in range(i + 1, m)])
+
+
+def maximum_from_one(X):
+    return max([1.0] + [abs((a @ b).item()) / X.shape[1] for a, b in itertools.combinations(X, 2)])
+
+
+WRONG += [(as_many_as_dimensions, ""), (maximum_from_one, "start a maximum at 0")]

@@ -121,3 +121,10 @@ WRONG = [
     (one_noise_for_all, "wanted"),
     (no_speeds, "the tuple"),
 ]
+
+
+def seed_used_again(k, d, dsigma, n, generator):
+    return numpy(k, d, dsigma, n, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+WRONG += [(seed_used_again, "in every call")]

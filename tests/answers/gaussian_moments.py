@@ -94,3 +94,33 @@ WRONG = [
     (half_the_line, "wanted"),
     (one_number, "Expected a tuple of 2"),
 ]
+
+
+def of_the_grid(sigma, dsigma, density=lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)):
+    x = torch.linspace(-10, 10, 20001, dtype=torch.float64)
+    return tuple((density(x) * f(x) ** 2).sum().item() / 1000 for f in (sigma, dsigma))
+
+
+def four_decimals(sigma, dsigma):
+    v0, v1 = of_the_grid(sigma, dsigma)
+    return round(v0, 4), round(v1, 4)
+
+
+def four_digits(sigma, dsigma):
+    return [float(f"{value:.4g}") for value in of_the_grid(sigma, dsigma)]
+
+
+def three_digits(sigma, dsigma):
+    return tuple(float(f"{value:.3g}") for value in of_the_grid(sigma, dsigma))
+
+
+def half_forgotten(sigma, dsigma):
+    return of_the_grid(sigma, dsigma, lambda x: torch.exp(-x * x) / math.sqrt(math.pi))
+
+
+def weighted_with_a_bell(sigma, dsigma):
+    return of_the_grid(sigma, dsigma, lambda x: torch.exp(-x * x))
+
+
+RIGHT += [four_decimals, four_digits]
+WRONG += [(three_digits, "wanted"), (half_forgotten, "has exp(-x²/2)"), (weighted_with_a_bell, "You weight with exp(-x²)")]

@@ -208,3 +208,13 @@ WRONG = [
     (stops_when_it_turns, "wanted"),
     (all_of_them, "wanted"),
 ]
+
+
+def in_numpy_throughout(grad_fn, delta0, eps, alpha, steps):
+    delta = delta0.numpy()
+    for _ in range(steps):
+        delta = np.clip(delta + alpha * np.sign(np.asarray(grad_fn(delta))), -eps, eps)
+    return delta
+
+
+RIGHT += [in_numpy_throughout]

@@ -281,3 +281,37 @@ WRONG = [
     (never_is_minus_one, "wanted inf"),
     (the_end_point, "wanted 0.5"),
 ]
+
+
+def value(W, b, a, x, y, u, t):
+    found = (y * a * torch.relu(W @ (x + t * u) + b)).sum().item()
+    return 0.0 if abs(found) < 1e-12 else found
+
+
+def as_many_neurons_as_dimensions(W, b, a, x, y, u):
+    z, s = W @ x + b, W @ u
+    times = sorted([0.0] + [(-z[j] / s[j]).item() for j in range(len(x)) if j < len(z) and s[j] != 0 and -z[j] / s[j] > 0])
+    values = [value(W, b, a, x, y, u, t) for t in [*times, times[-1] + 1]]
+    if values[0] < 0:
+        return 0.0
+    for i in range(1, len(times)):
+        if values[i] < 0:
+            return times[i - 1] + (times[i] - times[i - 1]) * values[i - 1] / (values[i - 1] - values[i])
+    slope = values[-1] - values[-2]
+    return times[-1] - values[-2] / slope if slope < -1e-12 else float("inf")
+
+
+def breakpoints_behind_kept(W, b, a, x, y, u):
+    z, s = W @ x + b, W @ u
+    breaks = sorted({0.0} | {-p / q for p, q in zip(z.tolist(), s.tolist(), strict=True) if q != 0})
+    if value(W, b, a, x, y, u, 0.0) < 0:
+        return 0.0
+    for start, end in zip(breaks, [*breaks[1:], float("inf")], strict=True):
+        on = z + (start + 1 if end == float("inf") else (start + end) / 2) * s > 0
+        slope, offset = (y * (a * s)[on].sum()).item(), (y * (a * z)[on].sum()).item()
+        if slope < -1e-12 and (t := max(-offset / slope, start)) < end - 1e-9:
+            return t
+    return float("inf")
+
+
+WRONG += [(as_many_neurons_as_dimensions, ""), (breakpoints_behind_kept, "")]

@@ -192,3 +192,16 @@ WRONG = [
     (bias_of_one_neuron_missing, "must have shapes"),
     (with_nan, "must be finite"),
 ]
+
+
+def no_signs(X, y, c):
+    d = X.shape[1]
+    return 2 * X / (d * (1 - c)), torch.full_like(y, -(1 + c) / (1 - c)), torch.zeros_like(y)
+
+
+def infinite_at_a_half(X, y, c):
+    d = X.shape[1]
+    return 2 * X / (d * (1 - 2 * c)), torch.full_like(y, -(1 + c) / (1 - c)), y
+
+
+WRONG += [(no_signs, "a holds the labels"), (infinite_at_a_half, "")]

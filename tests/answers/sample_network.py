@@ -126,8 +126,89 @@ def of_one_length(k, d, sigma, generator):
     return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
 
 
+def scaled(factor, name):
+    """The right answer with another f: factor(k, d) times it."""
+
+    def sample_net(k, d, sigma, generator):
+        x, W, a, f = loops(k, d, sigma, generator)
+        return x, W, a, factor(k, d) * f
+
+    sample_net.__name__ = name
+    return sample_net
+
+
+def with_weights(change, name):
+    """The right answer with other weights: change(W, generator)."""
+
+    def sample_net(k, d, sigma, generator):
+        x, W, a, _ = loops(k, d, sigma, generator)
+        W = change(W, generator)
+        return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+    sample_net.__name__ = name
+    return sample_net
+
+
+def glorot(k, d, sigma, generator):
+    x, W, a, _ = loops(k, d, sigma, generator)
+    W = W * (2 * d / (k + d)) ** 0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def a_constant_added(k, d, sigma, generator):
+    x, W, a, f = loops(k, d, sigma, generator)
+    return x, W, a, f + 0.3
+
+
+def noisy(k, d, sigma, generator):
+    x, W, a, _ = loops(k, d, sigma, generator)
+    return x, W, a, (a * sigma(W @ x + 0.1 * torch.randn(k, generator=generator))).sum() / k**0.5
+
+
+def forgotten_in_float32(k, d, sigma, generator):
+    x, W, a, f = loops(k, d, sigma, generator)
+    return x, W, a, f.float() / k**0.5
+
+
+def standardised(k, d, sigma, generator):
+    _, W, a, _ = loops(k, d, sigma, generator)
+    z = torch.randn(d, generator=generator)
+    x = (z - z.mean()) / z.std()
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def uniform_x(k, d, sigma, generator):
+    _, W, a, _ = loops(k, d, sigma, generator)
+    x = (2 * torch.rand(d, generator=generator) - 1) * 3**0.5
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+def alternating(a, W, u):
+    return a[0] * (1 - 2 * (torch.arange(len(a)) % 2))
+
+
+def balanced(a, W, u):
+    return 2.0 * (W[:, 1].argsort().argsort() < len(a) // 2) - 1
+
+
 WRONG = [
     (of_one_length, "W as a whole"),
+    (scaled(lambda k, d: (k / d) ** 0.5, "over_the_root_of_d"), "the dimension d is not in it"),
+    (scaled(lambda k, d: d**0.5, "times_the_root_of_d"), "the dimension d is not in it"),
+    (scaled(lambda k, d: k**0.5, "no_root_of_k"), "1/√k before the sum is missing"),
+    (scaled(lambda k, d: 1.3, "three_tenths_more"), "f over the slide's formula"),
+    (forgotten_in_float32, "by √k, not by k"),
+    (glorot, "d times the variance of W"),
+    (a_constant_added, "no multiple of it"),
+    (noisy, "no multiple of it"),
+    (standardised, "always has the same length"),
+    (uniform_x, "The length of your x varies"),
+    (named("alternating", alternating), "always opposite signs"),
+    (named("balanced", balanced), "the sum of all a_j varies"),
+    (named("sign_of_an_entry", lambda a, W, u: W[:, 0].sign()), "an entry of w_j"),
+    (named("signs_of_sizes", lambda a, W, u: (u.abs() - 0.6745).sign()), "(w_j·x)²"),
+    (with_weights(lambda W, g: torch.cat([W[: len(W) // 2], -W[: len(W) - len(W) // 2]]), "opposite_rows"), "two rows of W"),
+    (with_weights(lambda W, g: torch.cat([W[: len(W) // 2], W[: len(W) - len(W) // 2]]), "rows_twice"), "two rows of W"),
     (coin_first, "draw k coins"),
     (x_from_elsewhere, "The same seed gives another network"),
     (a_from_elsewhere, "The same seed gives another network"),
@@ -140,7 +221,7 @@ WRONG = [
     (named("one_sign", lambda a, W, u: a[:1].expand(len(a))), "draw k coins"),
     (named("all_plus", lambda a, W, u: torch.ones(len(a))), "Every a_j is one number"),
     (
-        named("uniform", lambda a, W, u: torch.sin(100 * u) * 0 + 2 * torch.special.ndtr(W[:, 0] * W.shape[1] ** 0.5) - 1),
+        named("uniform", lambda a, W, u: 2 * (1e4 * W[:, 0]).remainder(1) - 1),
         "interval",
     ),
     (one_row, "the same weights"),

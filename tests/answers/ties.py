@@ -139,3 +139,13 @@ WRONG = [
     (the_first_of_two, "wanted"),
     (with_its_sign_turned, "sign is turned"),
 ]
+
+
+def from_minus_a_thousand(G, h):
+    best = -1000.0
+    for g in G:
+        best = max(best, (g @ h).item())
+    return best
+
+
+WRONG += [(from_minus_a_thousand, "")]

@@ -274,3 +274,25 @@ WRONG = [
     (random_start, "wanted"),
     (clean_and_attacked_together, "wanted"),
 ]
+
+
+def attacked_and_graded(model, opt, X, y, eps, alpha, steps):
+    delta = attacked(model, X, y, eps, alpha, steps)
+    model.train()
+    opt.zero_grad()
+    cross_entropy(model(X + delta), y).backward()
+
+
+def moved_by_hand(model, opt, X, y, eps, alpha, steps):
+    attacked_and_graded(model, opt, X, y, eps, alpha, steps)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= opt.param_groups[0]["lr"] * parameter.grad
+
+
+def another_optimizer(model, opt, X, y, eps, alpha, steps):
+    attacked_and_graded(model, opt, X, y, eps, alpha, steps)
+    torch.optim.SGD(model.parameters(), lr=opt.param_groups[0]["lr"]).step()
+
+
+WRONG += [(moved_by_hand, "a weight decay"), (another_optimizer, "")]

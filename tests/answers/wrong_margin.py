@@ -173,7 +173,7 @@ WRONG = [
     (zeros_dropped, "wanted"),
     (never_negative, "Yours is never negative"),
     (the_margin, "The sign is turned round"),
-    (second_at_x, "Not only the runner-up"),
+    (second_at_x, "such as the runner-up"),
     (class_zero_is_right, "wanted"),
     (of_two_classes, "wanted"),
     (without_the_bias_of_the_class, "wanted"),
@@ -186,3 +186,19 @@ WRONG = [
     (any_pair, "wanted"),
     (class_at_the_end, "wanted"),
 ]
+
+
+def by_a_mask(W, b, x, eps):
+    f = W @ x + b
+    y = f.argmax()
+    return (f - f[y] + eps * (W - W[y]).abs().sum(1))[f != f.max()].max()
+
+
+def of_the_steepest_class(W, b, x, eps):
+    f = W @ x + b
+    y = f.argmax().item()
+    j = max((j for j in range(len(f)) if j != y), key=lambda j: f[j] + eps * W[j].abs().sum())
+    return f[j] - f[y] + eps * (W[j] - W[y]).abs().sum()
+
+
+WRONG += [(by_a_mask, ""), (of_the_steepest_class, "")]
