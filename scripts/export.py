@@ -134,7 +134,8 @@ class Text(Formulas):
         if "On the slide" not in text:
             return super().block_quote(text)
         remark = f'<blockquote class="erratum">{text}</blockquote>\n'
-        self.section.errata.append((self.section.slides[-1], joined(remark)))
+        elsewhere = remark.replace('href="#', f'href="{self.section.name}.html#')
+        self.section.errata.append((self.section.slides[-1], joined(elsewhere)))
         return remark
 
 
