@@ -103,7 +103,8 @@ def fresh(generator, x):
 
 def shrink(delta, radius):
     """Scale the samples of delta that are longer than radius to that length, in place; leave the others alone."""
-    length = lengths(delta)
+    limit = torch.finfo(delta.dtype).max
+    length = lengths(delta.clamp_(-limit, limit))  # a step may be infinite
     factor = radius / length * (1 - 8 * torch.finfo(delta.dtype).eps)
     delta.mul_(torch.where(length > radius, factor, torch.ones_like(factor)))
     if (long := lengths(delta) > radius).any():  # entries so small that they have few digits

@@ -158,7 +158,7 @@ def bernstein(s2, c, k, gamma, *, sides=2):
     check_count("k", k)
     check_choice("sides", sides, (1, 2))
     s2, c = check_number("s2", s2, 0), check_number("c", c, 0)
-    t = math.log(sides / gamma)
+    t = math.log(sides) - math.log(gamma)
     return math.sqrt(2 * s2 * k * t) + c * t
 
 
@@ -179,7 +179,7 @@ def chi2_bound(k, gamma, kind="slide"):
     check_count("k", k)
     check_gamma(gamma)
     check_choice("kind", kind, ("slide", "Laurent-Massart", "exact"))
-    t = math.log(2 / gamma)
+    t = math.log(2) - math.log(gamma)
     if kind == "slide":
         return 4 * math.sqrt(k * t)
     sure = 2 * math.sqrt(k * t) + 2 * t

@@ -89,7 +89,7 @@ def grad_norm_sq_bound(k, d, v1, fourth, gamma):
     check_count("d", d)
     check_gamma(gamma)
     v1, fourth = check_number("v1", v1, 0), check_number("fourth", fourth, 0)
-    t = math.log(2 / gamma)
+    t = math.log(2) - math.log(gamma)
     neurons = v1 - math.sqrt(2 * fourth * t / k)
     directions = (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
     return max(neurons, 0.0) * max(directions, 0.0)
@@ -103,7 +103,7 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
     """
     check_gamma(gamma)
     curvature, psi = (check_number(name, value, 0) for name, value in (("curvature", curvature), ("psi", psi)))
-    t, drop = math.log(5 / gamma), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5)
+    t, drop = math.log(5) - math.log(gamma), grad_norm_sq_bound(k, d, v1, fourth, 2 * gamma / 5)
     bend = curvature * _chi2_high(d + 2 * k - 2, t) / (2 * d * math.sqrt(k))
     return _step(psi * math.sqrt(2 * t), drop, 0.0, bend)
 
@@ -116,7 +116,7 @@ def certified_step_any_width(k, d, gamma, v1, fourth, lipschitz, curvature, psi)
     drop = grad_norm_sq_bound(k, d, v1, fourth, gamma / 10)
     if drop == 0:
         return math.inf
-    t = math.log(20 / gamma)
+    t = math.log(20) - math.log(gamma)
     z, h = math.sqrt(2 * t), (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
     high, U2 = _chi2_high(d - 1, t) / d, _chi2_high(k, t) / k
     third = (high + math.sqrt(high / d) * z) / (2 * math.sqrt(k))

@@ -69,6 +69,7 @@ def danskin_gradient(w, b, X, y, epsilon):
     gradient wherever no weight is 0; where one is, there are several maximisers and this is the slope for one of them.
     """
     epsilon = _check_line(w, b, X, y, epsilon)
+    y = y.to(X.dtype)  # labels may be integers
     attacked = X - epsilon * y[:, None] * w.sign()
     share = torch.sigmoid(-y * (attacked @ w + b))
     return -(share * y) @ attacked / len(y)

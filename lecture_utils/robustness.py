@@ -96,7 +96,7 @@ def strict_flip_radius(r, c):
     """
     check_coherence(c)
     require(abs(check_number("r", r)) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
-    return math.sqrt((1 + c) ** 2 / (2 * (1 + r)) - c) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
+    return math.sqrt(((1 - c) ** 2 + 2 * c * (1 - r)) / (2 * (1 + r))) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
 
 def strict_radii(X, y, c):
@@ -145,8 +145,8 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     """Return W, b, a of a two-layer network trained from a small start, scaled to smallest margin 1.
 
     Full-batch gradient descent on the logistic loss with relative step 0.01 |theta| / |gradient|, which follows the path of
-    gradient flow, until the mean loss is below ``loss``. width: None takes max(2 m, 32). generator: None takes a fresh
-    one, seed 1: with the seed of the points the first weights would be parallel to them.
+    gradient flow, until the mean loss is below ``loss`` and every sample is right. width: None takes max(2 m, 32).
+    generator: None takes a fresh one, seed 1: with the seed of the points the first weights would be parallel to them.
     Raises FloatingPointError if the loss is not reached: with few neurons all of them can die.
     """
     check_points(X, y)
@@ -161,7 +161,7 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
         z = X @ W.T + b
         hidden = torch.relu(z)
         margins = y * (hidden @ a)
-        if torch.nn.functional.softplus(-margins).mean() < loss:
+        if torch.nn.functional.softplus(-margins).mean() < loss and margins.min() > 0:
             root = margins.min().sqrt()  # the network is homogeneous: its layers share the scale
             return W / root, b / root, a / root
         pull = -y * torch.sigmoid(-margins) / m  # of the mean logistic loss, by the output

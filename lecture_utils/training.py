@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
-from .checks import check_count, check_labels, check_number, checked_logits, evaluation_mode, require
+from .checks import check_count, check_labels, check_number, check_pixels, checked_logits, evaluation_mode, require
 from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
 
@@ -100,6 +100,9 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
     """
     epsilon = check_number("epsilon", epsilon, 0)
+    check_count("replays", replays)
+    check_pixels(x, 0.0, 1.0)
+    check_labels("y", y, x)
     lower, upper = (-x).clamp(min=-epsilon), (1 - x).clamp(max=epsilon)
     delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     for _ in range(replays):

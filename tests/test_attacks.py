@@ -1213,3 +1213,11 @@ def test_no_rounding_of_small_entries_carries_delta_out_of_a_euclidean_ball_in_f
     model = binary(1e-3 * torch.ones(3 * 64 * 64))
     delta = attacks.pgd(lambda v: model(v.flatten(1).float()), x, torch.tensor([0]), epsilon, norm="l2", steps=3, keep_best=False)
     assert 0.8 * epsilon < delta.double().norm() <= epsilon
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_an_infinite_step_ends_on_the_sphere(keep_best):
+    x, y, epsilon = torch.tensor([[0.5, 0.5]]), torch.tensor([0]), 0.1
+    options = {"norm": "l2", "direction": "gradient", "eta": 1e34, "steps": 1, "loss": "margin", "keep_best": keep_best}
+    delta = attacks.pgd(lambda x: x * 1e5, x, y, epsilon, **options)
+    assert 0.99 * epsilon < delta.norm() <= epsilon

@@ -580,3 +580,11 @@ def test_wrong_arguments_say_what_is_wrong(call, error, message):
 def test_every_public_name_of_the_section_can_be_imported_from_one_module():
     for name in ("gaussian_moments", "clt_distance", "bernstein", "chi2_bound", "ACTIVATIONS", "random_network", "one_step"):
         assert hasattr(initialization, name)
+
+
+def test_tail_bounds_keep_their_digits_for_gamma_near_1_and_near_0():
+    assert concentration.bernstein(1.0, 0.0, 1, 1 - 2**-53, sides=1) == pytest.approx(2**-26, rel=1e-9)
+    for gamma in (1e-309, 5e-324):
+        t = math.log(2) - math.log(gamma)
+        assert concentration.bernstein(1.0, 1.0, 1, gamma, sides=2) == pytest.approx(math.sqrt(2 * t) + t)
+        assert math.isfinite(concentration.chi2_bound(10, gamma, "slide"))

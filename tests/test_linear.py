@@ -230,3 +230,12 @@ def test_sign_steps_reach_the_exact_maximum_after_twice_the_radius():
         delta = attacks.projected_ascent(lambda delta: -y[:, None] * w.expand_as(delta), start, 0.2, 0.05, steps)
         found = softplus(-y * ((X + delta) @ w + b)).mean().item()
         assert (linear.robust_loss_linear(w, b, X, y, 0.2) - found < 1e-12) == exact
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32])
+def test_labels_of_another_type_cost_no_digit(kind):
+    w, X, y = torch.tensor([1.0]).double(), torch.tensor([[0.3]]).double(), torch.tensor([1.0])
+    exact = linear.danskin_gradient(w, 0.0, X, y.double(), 0.1)
+    assert torch.equal(linear.danskin_gradient(w, 0.0, X, y.to(kind), 0.1), exact)
+    half = torch.float16
+    assert linear.danskin_gradient(w.to(half), 0.0, X.to(half), y.to(kind), 0.1).item() == pytest.approx(exact.item(), rel=1e-2)

@@ -448,3 +448,16 @@ def test_the_kkt_networks_have_the_radii_of_the_closed_form(d, plus, minus):
         assert torch.allclose(y * networks.two_layer(X, *network), torch.ones(plus + minus, dtype=torch.float64))
         found.append(radii.exact_radius_l2(*network, X[:1], y[:1])[0].item())
     assert found == pytest.approx(robustness.kkt_radius_orthogonal(d, plus, minus), rel=1e-6)
+
+
+def test_the_distance_to_a_flip_keeps_its_digits_where_points_are_nearly_equal():
+    near = 1e-12  # 1 - r and 1 - c: then it is sqrt((1 - c) / 2), up to a share of 1 - c
+    gap = 1 - (1 - near)
+    assert robustness.strict_flip_radius(1 - near, 1 - near) == pytest.approx(math.sqrt(gap / 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.3, 0.6, 10.0])
+def test_a_network_trained_little_is_right_at_every_sample_all_the_same(loss):
+    X, y = data.sphere(16, 8, torch.Generator().manual_seed(1)), torch.tensor([1.0, -1.0] * 8, dtype=torch.float64)
+    W, b, a = robustness.trained_network(X, y, loss=loss)
+    assert (y * (torch.relu(X @ W.T + b) @ a)).min().item() == pytest.approx(1.0)

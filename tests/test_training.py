@@ -512,3 +512,13 @@ def test_catastrophic_overfitting_as_notebook_4_shows_it_is_seen_from_other_firs
             peak = by_pgd.index(max(by_pgd))
             assert by_pgd[peak] > 0.3 > 3 * by_pgd[-1]
             assert by_fgsm[-1] > by_fgsm[peak] + 0.15
+
+
+@pytest.mark.parametrize(("change", "words"), [({"scale": 255}, "lie in"), ({"replays": 0}, "replays"), ({"labels": 0.5}, "y")])
+def test_a_free_step_says_what_it_cannot_take(change, words):
+    x, y = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3])
+    model = networks.small_cnn(8, 0.5, 0.5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    y = y + change["labels"] if "labels" in change else y
+    with pytest.raises((TypeError, ValueError), match=words):
+        training.free_step(model, optimizer, change.get("scale", 1) * x, y, epsilon=0.1, replays=change.get("replays", 4))
