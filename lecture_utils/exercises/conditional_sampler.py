@@ -70,8 +70,8 @@ def draw_samples(answer, k, d, derivative, n, generator):
     exact = float(((c * t).sum(1) / math.sqrt(k) - g2).abs().max() < 1e-3)
     if large:  # a question of cost: that it is done at all, and with the right mean
         return 1.0, 1.0, exact, settle(H.mean() * d, d - 1, 200), 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0
-    first, following, same_seed = ([*map(torch.flatten, parts)] for parts in ((a, u, t, g2), *second, *drawn(1, again)))
-    first, following, same_seed = map(torch.cat, (first, following, same_seed))
+    calls = (a, u, t, g2), *second, *drawn(1, again)
+    first, following, same_seed = (torch.cat([part.flatten() for part in parts]) for parts in calls)
     randomness = float(torch.allclose(first, following)) if torch.allclose(first, same_seed) else 2.0
     across = u - c * ((c * u).sum(1) / size)[:, None]  # u without its part along c
     beta = ((t * across).sum(1) * along).sum() / (across.square().sum(1) * along.square()).sum() * d

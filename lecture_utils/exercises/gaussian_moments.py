@@ -47,9 +47,9 @@ def to_four_digits(answer, sigma, derivative):
             "Two calls with the same σ give two results. A mean over N random samples is off by about 1/√N, and four digits are "
             "asked for: replace the samples by a fine grid, weighted with the normal density."
         )
-    exact = REFERENCE(sigma, derivative)
     if len(found) != 2 or any(one.dim() for one in found):
         return first  # said elsewhere, too
+    exact = REFERENCE(sigma, derivative)
     units = [10.0 ** max(math.floor(math.log10(value)) - 3, -4) for value in exact]
     return tuple(
         torch.where((one - value).abs() <= 0.501 * unit, value, one) for one, value, unit in zip(found, exact, units, strict=True)

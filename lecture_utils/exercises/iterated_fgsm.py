@@ -29,7 +29,7 @@ class Slope:
         self.top, self.steepness = top, steepness
 
     def __call__(self, delta):
-        delta = torch.as_tensor(delta)
+        delta = torch.as_tensor(delta)  # of an answer in NumPy
         return self.steepness.to(delta) * (self.top.to(delta) - delta)
 
     def __repr__(self):
