@@ -208,6 +208,7 @@ def _look(model, x, delta, objective, labels, highest, *, slope):
         size = back.abs().amax(1, keepdim=True).clamp_min(1e-30) if small else None
         (gradient,) = torch.autograd.grad(logits, here, back / size if small else back, materialize_grads=True)
         gradient = gradient * size.view(-1, *[1] * (x.dim() - 1)) if small else gradient
+        gradient = gradient.contiguous() if 0 in gradient.stride() else gradient  # of a mean or a sum: it is changed in place
     if slope and not math.isfinite(gradient.sum()) and not gradient.isfinite().all():
         raise FloatingPointError("the gradient of the loss is NaN or infinite: the attack cannot see the loss")
     return value, logits.detach(), gradient
@@ -237,8 +238,8 @@ def strongest(model, x, y, epsilon, *, generator=None):
     with evaluation_mode(model, x):
         found = _nothing(x)
         margins, _, _ = _look(model, x, found[0], margin_and_gradient, [y], highest, slope=False)
-        sizes = margins.abs()[margins.isfinite()]  # a class may have probability 0
-        scale = MEAN_MARGIN / sizes.mean().clamp_min(1e-30) if len(sizes) else 1.0
+        sizes = margins.abs()[margins.isfinite() & (margins != 0)]  # a class may have probability 0, or two the same
+        scale = MEAN_MARGIN / sizes.mean().clamp_min(1e-20) if len(sizes) else 1.0
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
             here, truth, *box = (part[left] for part in (x, y, lower, upper, radius))
             start = random_point(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
@@ -273,7 +274,7 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
     largest c whose minimiser still reaches the target: a small c ignores the length, a large one the target. The search
     starts where ``walk`` steps along the boundary of the target's region end; minimisers are scaled to that boundary.
     target: (n,) int64. c_steps: values of c tried. max_iter: iterations of SciPy's L-BFGS-B for each.
-    Where nothing reached the target, delta is the last that was tried: check the prediction.
+    Where x has the target already, delta is 0; where nothing reached it, the last that was tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
     """
     check_count("c_steps", c_steps)
@@ -307,8 +308,8 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         return torch.from_numpy(found.x).to(start).view_as(start).clamp(*box)
 
     with evaluation_mode(model, x), torch.no_grad():
-        value, gradient, hit = look(torch.zeros_like(box[0]), margin_and_gradient)
-        _warn_of(gradient, hit, level=3)
+        value, gradient, there = look(torch.zeros_like(box[0]), margin_and_gradient)
+        _warn_of(gradient, there, level=3)
         value, size = value.clamp(-1e30, 1e30), gradient.norm(dim=1).clamp_min(1e-30)
         start = gradient * ((2 * (-value).clamp_min(0) / size + 1e-6) / size)[:, None]  # twice as far as a linear model asks for
         shares = [0.8 * math.cos(math.pi / 2 * step / walk) for step in range(walk)] + [0.0]
@@ -323,7 +324,7 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
             hit = length <= found.norm(dim=1)
             low, high = torch.where(hit, c, low), torch.where(hit, high, c)
             c = torch.where(high.isinf(), 2 * low, (low + high) / 2)
-    return best.view_as(x).to(x.dtype)
+    return best.masked_fill(there[:, None], 0.0).view_as(x).to(x.dtype)
 
 
 def _walk(look, delta, lower, upper, shares, heat):
@@ -361,7 +362,8 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
 
     x: images (n, c, h, w). target: (n,) classes to be reached; None leads away from y. An image is done when its
     target's probability exceeds 90 % (no target: the true class falls below 5 %), or a tenth of the population has gathered
-    at the best candidate. Needs scores only, no gradient. (Slide "One-pixel attack".)
+    at the best candidate. delta is 0 where no candidate is better than the image itself. Needs scores only, no gradient.
+    (Slide "One-pixel attack".)
     """
     check_count("generations", generations)
     x, y, *_ = _taken(x, y)
@@ -371,7 +373,8 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     for index, (image, label) in enumerate(zip(x.split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
         evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
-        best, near = (False, -math.inf), None
+        odds, fools = _away(model, image, label, wanted)
+        best, near = (fools.item(), odds.item()), None
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
             near = 1e-4 * min(1.0, (scores.max() - scores.min()).item()) if near is None else near  # logits may be of any size
             winner = int(scores.masked_fill(fools != fools.any(), -torch.inf).argmax())  # of those that fool, if one does
@@ -394,7 +397,7 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     check_square_images(x)
     check_count("pixels", pixels)
     check_count("population", population, least=4)
-    generator, (_, c, h, w), aim = fresh(generator, x), x.shape, y if target is None else target
+    generator, (_, c, h, w) = fresh(generator, x), x.shape
     fine = torch.promote_types(x.dtype, torch.float32)  # bfloat16 holds no odd row above 256
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=fine, device=x.device), generator.device
 
@@ -405,10 +408,7 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         names = [tuple(one) for one in cells.flatten(1).tolist()]
         new = {name: i for i, name in enumerate(names) if name not in known}
         if new:
-            with evaluation_mode(model, x), torch.no_grad():
-                logits = checked_logits(model, _painted(x, cells[list(new.values())]), int(aim.max()))
-            odds, reached = log_odds(logits, aim.expand(len(logits))), logits.argmax(1) == aim
-            seen.append((-odds, ~reached) if target is None else (odds, reached))
+            seen.append(_away(model, _painted(x, cells[list(new.values())]), y, target))
             known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
         places = torch.tensor([known[name] for name in names], device=x.device)
         return [torch.cat(part)[places] for part in zip(*seen, strict=True)]
@@ -430,6 +430,15 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
         scores, fools = torch.where(better, new_scores, scores), torch.where(better, new_fools, fools)
 
 
+def _away(model, images, y, target):
+    """Return for each image the log-odds of the target (None: of not y), both of shape (1,), and whether it fools the model."""
+    aim = y if target is None else target
+    with evaluation_mode(model, images), torch.no_grad():
+        logits = checked_logits(model, images, int(aim.max()))
+    odds, reached = log_odds(logits, aim.expand(len(logits))), _fools(logits, aim, targeted=True)
+    return (-odds, ~reached) if target is None else (odds, reached)
+
+
 def _rounded(candidates):
     """Return candidates as integers: a row, a column, and a colour of 256 levels."""
     levels = candidates.new_tensor([1, 1, *[255] * (candidates.shape[-1] - 2)])
@@ -448,8 +457,9 @@ def _painted(x, cells):
 def square(model, x, y, epsilon, *, queries=1000, generator=None):
     """Return delta found by random search over squares of +-epsilon (Andriushchenko et al. 2020, L-infinity).
 
-    x: images (n, c, h, w). queries: forward passes a sample, at most; a sample that is fooled asks no more. Starts from
-    vertical stripes; a square is kept where it lowers the margin. Needs scores only, no gradient.
+    x: images (n, c, h, w). queries: forward passes a sample, at most. The first is of x itself: a sample that is wrong already
+    has delta = 0, and who is fooled asks no more. Starts from vertical stripes; a square is kept where it lowers the margin.
+    Needs scores only, no gradient.
     """
     check_count("queries", queries)
     x, y, highest, *_ = _taken(x, y)
@@ -466,11 +476,16 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
 
     with evaluation_mode(model, x), torch.no_grad():
         delta = (radius * (2 * draw(2, (n, c, 1, w)) - 1)).clamp(lower, upper)
-        best = scored(delta, slice(None))
+        wrong = _fools(checked_logits(model, x, highest), y)
+        delta[wrong] = 0.0
+        best = torch.where(wrong, torch.inf, -torch.inf).double()
         for query in range(1, queries):
             kept = (best <= 0).nonzero()[:, 0]
             if not len(kept):
                 break
+            if query == 1:  # the stripes
+                best[kept] = scored(delta[kept], kept).double()
+                continue
             share = 0.8 / 2 ** sum(query / queries > fall for fall in SQUARE_FALLS)
             side = min(h, w, max(1, round(math.sqrt(share * h * w))))
             rows = draw(h - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
@@ -481,5 +496,5 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
             trial = torch.where(window, radius[kept] * signs, delta[kept]).clamp(lower[kept], upper[kept])
             value = scored(trial, kept)
             better = value > best[kept]
-            delta[kept[better]], best[kept[better]] = trial[better], value[better]
+            delta[kept[better]], best[kept[better]] = trial[better], value[better].double()
     return delta

@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from .checks import check_choice, check_count, check_number, check_pixels, require
+from .checks import check_choice, check_count, check_floats, check_number, check_pixels, described, require
 
 
 def project_linf(delta, x, epsilon, low=0.0, high=1.0):
@@ -29,14 +29,23 @@ def eta_threshold(delta, gradient, epsilon):
     is not zero if and only if eta >= max_i (epsilon - s_i delta_i) / |g_i|, s = sign(g). delta, gradient: same
     shape, |delta|_inf <= epsilon. A gradient of zeros gives 0. (Slide "FGSM: adversarial example".)
     """
-    epsilon = check_number("epsilon", epsilon, 0)
-    most = delta.abs().max().item()
-    require(most <= epsilon * (1 + 1e-6), f"|delta| must be at most epsilon = {epsilon:g}, got {most:g}")
+    epsilon = _check_start(delta, epsilon)
+    check_floats("gradient", gradient)
+    require(delta.shape == gradient.shape, f"gradient must have delta's shape {tuple(delta.shape)}, got {tuple(gradient.shape)}")
     moved = gradient != 0
     if not moved.any():
         return 0.0
-    slope, start = gradient[moved], delta[moved]
+    slope, start = gradient[moved].double(), delta[moved].double()
     return ((epsilon - slope.sign() * start) / slope.abs()).max().item()
+
+
+def _check_start(delta, epsilon):
+    """Return epsilon as a float, if it is a radius and delta lies in the ball, up to rounding."""
+    epsilon = check_number("epsilon", epsilon, 0)
+    check_floats("delta", delta)
+    most = delta.abs().max().item()
+    require(most <= epsilon * (1 + torch.finfo(delta.dtype).eps), f"|delta| must be at most epsilon = {epsilon:g}, got {most:g}")
+    return epsilon
 
 
 def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
@@ -47,7 +56,8 @@ def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
     projection inside the loop. (Slides "Finding adversarial examples" and "FGSM: adversarial example".)
     """
     check_choice("direction", direction, ("sign", "gradient"))
-    epsilon, eta = check_number("epsilon", epsilon, 0), check_number("eta", eta, 0)
+    require(callable(gradient), f"gradient must be a function of delta, got {described(gradient)}", TypeError)
+    epsilon, eta = _check_start(delta, epsilon), check_number("eta", eta, 0)
     for _ in range(check_count("steps", steps, 0)):
         slope = gradient(delta)
         delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)

@@ -18,6 +18,10 @@ def check_choice(name, value, choices):
     require(value in choices, f"{name} must be one of {choices}, got {value!r}")
 
 
+def check_function(name, value):
+    require(value is None or callable(value), f"{name} must be a function or None, got {value!r}", TypeError)
+
+
 def check_count(name, value, least=1):
     """Return a count as Python's integer, which some of torch's functions insist on."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
@@ -130,10 +134,12 @@ def evaluation_mode(model, x):
                 torch.cuda.set_rng_state(random[1], x.device)
 
 
-def check_floats(name, value, dim):
-    """Raise unless a value is a finite tensor of floats with so many dimensions."""
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != dim:
-        raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(value)}")
+def check_floats(name, value, dim=None):
+    """Raise unless a value is a finite tensor of floats, with at least one entry and, where given, so many dimensions."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != (dim or value.dim()):
+        shape = f" with {dim} dimension{'s' * (dim > 1)}" if dim else ""
+        raise TypeError(f"{name} must be a tensor of floats{shape}, got {described(value)}")
+    require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")
     require(value.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
 
 
@@ -143,8 +149,11 @@ def check_shape(name, value, n):
 
 
 def check_signs(y, n):
-    if not isinstance(y, torch.Tensor) or y.shape != (n,) or not (y.abs() == 1).all():
-        got = f"shape {tuple(y.shape)}, values {y.unique()[:4].tolist()}" if isinstance(y, torch.Tensor) else repr(y)
+    right = isinstance(y, torch.Tensor) and y.shape == (n,) and y.dtype.is_signed and not y.is_complex()
+    if not right or not (y.abs() == 1).all():
+        got = (
+            f"{described(y)}, values {list(dict.fromkeys(y.flatten().tolist()))[:4]}" if isinstance(y, torch.Tensor) else repr(y)
+        )
         raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {got}")
 
 

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from scipy.optimize import linprog, nnls
 
-from .checks import check_network
+from .checks import check_count, check_network
 
 ROUND = 16 * np.finfo(float).eps  # of a sum, relative to the sizes of its terms
 CLOSE = 4e-10  # relative: how near the two proofs have to come, each to the radius that is returned
 FAR = 1e9  # times the distance of the furthest edge of a neuron: beyond, no flip is looked for
 
 
-def _in_units(*network):
+def in_units(*network):
     """Return the checked network and points, scaled by powers of two to sizes near 1, and the exponent of the points' unit."""
     W, b, a, X, y = check_network(*network)
     unit = X.abs().max().frexp().exponent
@@ -49,7 +49,7 @@ def certified_radius(W, b, a, X, y):
     While one neuron of the label's sign stays on and every opposite one stays off, y f is positive. With z_j = w_j . x + b_j
     the first lasts for z_j / |w_j|, the second for -z_j / |w_j|. (Slide "Proof of Theorem 1", for any network.)
     """
-    W, b, a, X, y, unit = _in_units(W, b, a, X, y)
+    W, b, a, X, y, unit = in_units(W, b, a, X, y)
     z, weight = X @ W.T + b, y[:, None] * a
     last = ((z.abs() - ROUND * (X.abs() @ W.abs().T + b.abs())).clamp(min=0) / W.norm(dim=1)).nan_to_num(0.0, posinf=torch.inf)
     on = torch.where((weight > 0) & (z > 0), last, 0.0)
@@ -63,7 +63,8 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
     Neurons of the label's sign are bounded from below by their tangent at x, opposite ones from above by their chord over
     the ball; the minimum of a linear function over a ball is known. Bisection on the radius. O(n k d) for each halving.
     """
-    W, b, a, X, y, unit = _in_units(W, b, a, X, y)
+    check_count("halvings", halvings, 0)
+    W, b, a, X, y, unit = in_units(W, b, a, X, y)
     z, weight = X @ W.T + b, y[:, None] * a
     length, rounding = W.norm(dim=1), ROUND * (X.abs() @ W.abs().T + b.abs())
 
@@ -319,7 +320,7 @@ def exact_radius_linf(W, b, a, X, y, *, strict=True):
 
 def _each(solve, W, b, a, X, y, strict, largest=False):
     """Run a solver on every point; return radii and perturbations."""
-    W, b, a, X, y, unit = (part.detach().cpu().numpy() for part in _in_units(W, b, a, X, y))
+    W, b, a, X, y, unit = (part.detach().cpu().numpy() for part in in_units(W, b, a, X, y))
     radii, deltas, exact = np.full(len(X), np.inf), np.full(X.shape, np.nan), _Exact(W, b, a)
     for i, (x, label) in enumerate(zip(X, y, strict=True)):
         point = _Point(exact, W, a, x, int(label), strict, largest)

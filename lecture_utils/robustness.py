@@ -15,7 +15,6 @@ from .checks import (
     check_coherence,
     check_count,
     check_floats,
-    check_network,
     check_number,
     check_points,
     check_shape,
@@ -23,7 +22,7 @@ from .checks import (
     described,
     require,
 )
-from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf  # noqa: F401
+from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf, in_units  # noqa: F401
 
 
 def coherence(X):
@@ -33,7 +32,7 @@ def coherence(X):
     """
     _check_sphere(X)
     gram = X @ X.T / X.shape[1]
-    return gram.fill_diagonal_(0.0).abs().max().item()
+    return min(1.0, gram.fill_diagonal_(0.0).abs().max().item())  # more is rounding
 
 
 def nearest_neighbour_radius(X, y):
@@ -44,7 +43,9 @@ def nearest_neighbour_radius(X, y):
     """
     check_points(X, y)
     require((y != y[0]).any(), "y must hold both labels, got one only")
-    return torch.cdist(X[y > 0].double(), X[y < 0].double(), compute_mode="donot_use_mm_for_euclid_dist").min().item() / 2
+    unit = X.double().abs().max().frexp().exponent  # with it squares are numbers
+    left, right = (X[y * side > 0].double().ldexp(-unit) for side in (1, -1))
+    return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").min().ldexp(unit - 1).item()
 
 
 def _check_sphere(X):
@@ -122,8 +123,10 @@ def first_flip_along_ray(W, b, a, x, y, u):
     """
     check_floats("x", x, 1)
     check_shape("u", u, len(x))
-    W, b, a, (x,), (y,) = check_network(W, b, a, x[None], x.new_tensor([check_number("y", y)]))
-    z, speed = W @ x + b, W @ u.double()
+    W, b, a, (x,), (y,), unit = in_units(W, b, a, x[None], x.new_tensor([check_number("y", y)]))
+    power = u.abs().max().frexp().exponent
+    z, speed = W @ x + b, W @ u.double().ldexp(-power)
+    unit = int(unit - power)  # of t, a power of two
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
     terms = z.abs() + ends[:, None] * speed.abs()
@@ -135,10 +138,11 @@ def first_flip_along_ray(W, b, a, x, y, u):
         return 0.0
     for (start, high), (end, low) in itertools.pairwise(zip(ends.tolist(), values.tolist(), strict=True)):
         if low < 0:
-            return start + (end - start) * high / (high - low)
+            return math.ldexp(start + (end - start) * high / (high - low), unit)
     faster = speed.clamp(min=0)  # of the neurons that are on from the last breakpoint on, where f is linear
     slope = (y * faster @ a).item()
-    return ends[-1].item() - values[-1].item() / slope if slope < -1e-12 * (faster @ a.abs()).item() else math.inf
+    falls = slope < -1e-12 * (faster @ a.abs()).item()
+    return math.ldexp(ends[-1].item() - values[-1].item() / slope, unit) if falls else math.inf
 
 
 def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=None):
@@ -152,7 +156,7 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     check_points(X, y)
     m, d = X.shape
     width = max(2 * m, 32) if width is None else width
-    check_count("width", width)
+    width, max_steps, loss = check_count("width", width), check_count("max_steps", max_steps), check_number("loss", loss, 0)
     generator = generator if generator is not None else torch.Generator("cpu").manual_seed(1)
     W = 0.01 / math.sqrt(d) * torch.randn(width, d, generator=generator, dtype=X.dtype, device=generator.device).to(X.device)
     a = 0.01 * (2.0 * torch.randint(2, (width,), generator=generator, device=generator.device) - 1).to(X)

@@ -20,13 +20,23 @@ from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
-from .checks import check_count, check_labels, check_number, check_pixels, checked_logits, evaluation_mode, require
+from .checks import (
+    check_count,
+    check_function,
+    check_labels,
+    check_number,
+    check_pixels,
+    checked_logits,
+    evaluation_mode,
+    require,
+)
 from .linear import best_wrong_margin_linear, worst_margin_linear  # noqa: F401
 
 
 def _perturbed_logits(model, x, y, attack, batch_size):
     """Return the logits (n, K) at x + attack(model, x, y), computed batch by batch in evaluation mode."""
     check_labels("y", y, x)
+    check_function("attack", attack)
     logits, size = [], check_count("batch_size", batch_size)
     for images, labels in zip(x.split(size), y.split(size), strict=True):
         delta = attack(model, images, labels) if attack else 0.0
@@ -57,7 +67,7 @@ def pgd_attack(epsilon, *, eta=None, steps=7, generator=None, **box):
     eta: step size; None is 2.5 epsilon / steps. generator: of the starts; give ``fit`` the same one, so that a run that was
     interrupted goes on with the same numbers. box: low and high, for data that are no pixels.
     """
-    eta = 2.5 * epsilon / steps if eta is None else eta
+    eta = 2.5 * epsilon / check_count("steps", steps) if eta is None else eta
     fixed = {"epsilon": epsilon, "eta": eta, "steps": steps, "random_start": True, "keep_best": False, "generator": generator}
     return functools.partial(attacks.pgd, **fixed, **box)
 
@@ -152,6 +162,8 @@ def fit(
     check_labels("y", y, x)
     check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
+    for name, value in {"attack": attack, "step": step, "judge": judge, "augment": augment, "watch": watch}.items():
+        check_function(name, value)
     for name, value, most in (("learning_rate", learning_rate, math.inf), ("warmup", warmup, 1), ("average", average, 1)):
         check_number(name, value, 0, most)
     _check_gradients()

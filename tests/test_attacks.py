@@ -655,6 +655,27 @@ def test_only_the_sign_matters_if_and_only_if_eta_is_at_least_the_threshold(epsi
     assert threshold == 0 or not is_the_sign(threshold * (1 - 2**-20))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_the_threshold_of_any_type_has_the_digits_of_its_numbers(dtype):
+    delta, gradient = torch.tensor([0.1, -0.05, 0.1], dtype=dtype), torch.tensor([3.0, -1e-3, -1e-3], dtype=dtype)
+    exact = max((0.11 - (1 if g > 0 else -1) * s) / abs(g) for s, g in zip(delta.tolist(), gradient.tolist(), strict=True))
+    assert attacks.eta_threshold(delta, gradient, 0.11) == pytest.approx(exact, rel=1e-14)
+
+
+@pytest.mark.parametrize("gradient", [None, torch.ones(3), torch.full((4,), math.nan), torch.ones(4).long(), torch.ones(0)])
+def test_a_threshold_of_no_gradient_is_refused(gradient):
+    with pytest.raises((TypeError, ValueError), match="gradient must .*, got"):
+        attacks.eta_threshold(torch.zeros(4), gradient, 0.1)
+
+
+@pytest.mark.parametrize("given", [{"gradient": None}, {"delta": None}, {"delta": torch.ones(4), "steps": 0}])
+def test_an_ascent_from_nowhere_is_refused(given):
+    good = {"gradient": torch.cos, "delta": torch.zeros(4), "epsilon": 0.1, "eta": 0.1, "steps": 1}
+    attacks.projected_ascent(**good)
+    with pytest.raises((TypeError, ValueError), match="must be .*, got"):
+        attacks.projected_ascent(**good | given)
+
+
 def vertices(d):
     return torch.tensor(list(itertools.product([-1.0, 1.0], repeat=d)), dtype=torch.float64)
 
@@ -845,7 +866,8 @@ def test_the_squares_of_square_shrink_as_its_queries_go_on():
         return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
 
     attacks.square(never_fooled, torch.full((1, 1, 20, 20), 0.5), torch.tensor([0]), 0.1, queries=100)
-    start, *trials = tried  # nothing is ever better than the stripes at the start: a trial differs from them in its square
+    assert (tried[0] == 0.5).all()
+    start, *trials = tried[1:]  # nothing is ever better than the stripes at the start: a trial differs from them in its square
     sides = [max((one != start).any(axis).sum().item() for axis in (0, 1)) for one in trials]
     early, late = max(sides[:9]), max(sides[80:])
     assert 5 <= early <= 9 and late <= 1, (early, late)
@@ -859,6 +881,25 @@ def test_square_asks_no_more_than_its_queries_and_nothing_once_fooled(digits):
     asked.clear()
     attacks.square(counted, x, (y + 1) % 10, 0.0, queries=20)
     assert asked == [100]
+
+
+@pytest.mark.parametrize("attack", ["pgd", "strongest", "square", "one_pixel", "lbfgs"])
+def test_what_is_wrong_already_is_left_as_it_is_or_stays_wrong(attack):
+    """Of a linear model at its boundary, where any step may turn wrong into right."""
+    weights = torch.randn(64, generator=seeded(1))
+
+    def model(x):
+        score = (x - 0.5).flatten(1) @ weights
+        return torch.stack([score, -score], 1)
+
+    x = 0.5 + 1e-3 * torch.randn(50, 1, 8, 8, generator=seeded(0))
+    y, options = model(x).argmax(1), {"queries": 1} if attack == "square" else {}
+    y = y if attack == "lbfgs" else 1 - y  # its labels are targets
+    given = (0.3,) if attack in ("pgd", "strongest", "square") else ()
+    options |= {"population": 4, "generations": 1} if attack == "one_pixel" else {}
+    delta = getattr(attacks, attack)(model, x, y, *given, **options)
+    assert ((model(x + delta).argmax(1) == y) == (attack == "lbfgs")).all()
+    assert attack not in ("square", "strongest", "lbfgs") or not delta.any()
 
 
 def test_random_signs_are_a_weaker_attack_than_pgd_and_square_lies_between(digits):
@@ -903,6 +944,18 @@ def test_the_size_of_the_logits_changes_nothing_for_the_strongest_attack(digits,
     model, x, y = digits
     plain, scaled = (attacks.strongest(lambda x, s=s: s * model(x), x, y, 0.1) for s in (1.0, size))
     assert torch.equal(plain, scaled) and (model(x + plain).argmax(1) != y).sum() > 50
+
+
+def test_a_steep_network_that_is_undecided_everywhere_is_attacked():
+    """Every margin is 0 at first: nothing says how large its logits are. The gradient of a sum is one number many times."""
+
+    def model(x):
+        slope = 2e8 * (x - 0.5).flatten(1).sum(1)
+        return torch.stack([0 * slope, slope], 1)
+
+    x, y = torch.full((3, 1, 4, 4), 0.5), torch.zeros(3).long()
+    for attack in (attacks.strongest, attacks.pgd, attacks.fgsm):
+        assert (model(x + attack(model, x, y, 0.1)).argmax(1) == 1).all()
 
 
 def test_small_logits_do_not_end_the_search_for_pixels(digits):
@@ -989,7 +1042,7 @@ def test_lbfgs_alone_is_as_short_as_from_the_end_of_a_walk(digits):
 
 def test_lbfgs_needs_no_length_where_the_target_is_predicted(digits):
     model, x, y = digits
-    assert attacks.lbfgs(model, x[:3], y[:3], c_steps=5).abs().max() < 1e-3
+    assert not attacks.lbfgs(model, x[:3], y[:3], c_steps=5).any()
 
 
 @pytest.mark.slow

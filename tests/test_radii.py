@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lecture_utils import radii, robustness
+from lecture_utils import networks, radii, robustness
 
 SOLVERS = {2: radii.exact_radius_l2, math.inf: radii.exact_radius_linf}
 
@@ -241,7 +241,7 @@ def first_flip(W, b, a, x, y, u):
 
 
 @pytest.mark.parametrize("kind", ["random", "integers", "through the origin", "mixed scales"])
-@pytest.mark.parametrize("size", [2.0**-40, 1.0, 2.0**40])
+@pytest.mark.parametrize("size", [2.0**-500, 2.0**-40, 1.0, 2.0**40, 2.0**500])
 def test_the_first_flip_on_a_ray_is_that_of_fractions_at_every_scale(kind, size):
     for seed in range(60):
         W, b, a, x = network(kind, seed)
@@ -250,6 +250,15 @@ def test_the_first_flip_on_a_ray_is_that_of_fractions_at_every_scale(kind, size)
             wanted = first_flip(W, b, a, x, y, u)
             found = robustness.first_flip_along_ray(*map(torch.tensor, (W / size, b, a / size, x * size)), y, torch.tensor(u))
             assert found == pytest.approx(wanted * size, rel=1e-9, abs=0), (seed, y)
+
+
+@pytest.mark.parametrize("size", [2.0**-1000, 2.0**1000])
+def test_a_long_or_short_direction_flips_at_the_same_place(size):
+    W, b, a, x = map(torch.tensor, network("random", 0))
+    y = float(networks.two_layer(x[None], W, b, a).sign())
+    rays = [robustness.first_flip_along_ray(W, b, a, x, y, u) for u in torch.eye(len(x)).double()]
+    again = [robustness.first_flip_along_ray(W, b, a, x, y, u) for u in size * torch.eye(len(x)).double()]
+    assert again == [ray / size for ray in rays] and 0 < min(rays) < math.inf
 
 
 def test_the_solver_prints_nothing(capfd):

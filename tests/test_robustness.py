@@ -131,7 +131,7 @@ def test_no_perturbation_below_r_zero_changes_the_sign_and_one_of_that_length_do
         (lambda X, y, c: (X, y, -0.1), r"c must lie in \[0, 1\), got -0.1"),
         (lambda X, y, c: (X, y, c / 2), "c must be at least the coherence of X"),
         (lambda X, y, c: (1.01 * X, y, c), "X must lie on the sphere of radius"),
-        (lambda X, y, c: (X, (y + 1) / 2, c), r"holds -1 and \+1 only, got shape \(6,\), values \[0.0, 1.0\]"),
+        (lambda X, y, c: (X, (y + 1) / 2, c), r"holds -1 and \+1 only, got torch.float64 \(6,\), values \[1.0, 0.0\]"),
         (lambda X, y, c: (X, y[:-1], c), r"y must be a tensor of shape \(6,\)"),
         (lambda X, y, c: (torch.cat([X[:5], X[:1]]), y, 0.9), r"a point occurs twice"),
         (lambda X, y, c: (torch.cat([X[:5], X[:1] * math.nan]), y, 0.9), "on the sphere"),
@@ -236,6 +236,18 @@ def test_one_label_alone_never_flips():
         assert robustness.strict_radii(X, y, robustness.coherence(X)).isinf().all()
     with pytest.raises(ValueError, match="both labels"):
         robustness.nearest_neighbour_radius(X, y)
+
+
+@pytest.mark.parametrize("size", [2.0**-600, 2.0**600])
+def test_the_nearest_neighbour_has_no_scale(size):
+    X, y = data.sphere(6, 20, seeded(0)), torch.tensor([1.0, -1.0] * 3).double()
+    assert robustness.nearest_neighbour_radius(X * size, y) == robustness.nearest_neighbour_radius(X, y) * size > 0
+
+
+def test_a_coherence_is_never_above_one():
+    for seed in range(30):
+        X = data.sphere(3, 20, seeded(seed))
+        assert robustness.coherence(torch.cat([X, X])) <= 1
 
 
 # ---- exact against brute force -----------------------------------------------------------------------
@@ -363,6 +375,11 @@ def test_the_largest_entry_against_all_patterns(seed):
         ({"X": torch.ones(2, 5).double()}, ValueError, "must have shapes"),
         ({"y": torch.tensor([0.0, 1.0])}, ValueError, r"y must be a tensor of shape \(2,\) that holds -1 and \+1"),
         ({"b": torch.tensor([0.0, math.nan, 0.0])}, ValueError, "b must be finite"),
+        ({"y": torch.ones(2).bool()}, ValueError, r"y must be .* got torch.bool \(2,\)"),
+        ({"y": torch.ones(2).byte()}, ValueError, r"y must be .* got torch.uint8 \(2,\)"),
+        ({"y": torch.tensor([1, 1j])}, ValueError, r"y must be .* got torch.complex64 \(2,\)"),
+        ({"X": torch.ones(0, 4).double(), "y": torch.ones(0)}, ValueError, r"X must not be empty, got shape \(0, 4\)"),
+        ({"W": torch.ones(0, 4), "b": torch.ones(0), "a": torch.ones(0)}, ValueError, "W must not be empty"),
     ],
 )
 def test_wrong_arguments_are_named(change, error, message):
@@ -371,6 +388,12 @@ def test_wrong_arguments_are_named(change, error, message):
     for radius in (radii.certified_radius, radii.crown_radius, radii.exact_radius_l2, radii.exact_radius_linf):
         with pytest.raises(error, match=message):
             radius(**parts)
+
+
+@pytest.mark.parametrize("halvings", [-1, 2.5])
+def test_bisection_takes_whole_steps(halvings):
+    with pytest.raises(ValueError, match="halvings must be an integer >= 0, got"):
+        radii.crown_radius(*(torch.ones(*shape).double() for shape in ((3, 4), (3,), (3,), (2, 4), (2,))), halvings=halvings)
 
 
 # ---- rays --------------------------------------------------------------------------------------------

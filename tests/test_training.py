@@ -325,6 +325,13 @@ def test_a_step_size_that_is_too_large_raises(small, tmp_path):
 def test_training_refuses_wrong_options(small):
     with pytest.raises(ValueError, match="epochs must be an integer >= 1, got 0"):
         fit(small, epochs=0)
+    for name in ("attack", "step", "judge", "augment", "watch"):
+        with pytest.raises(TypeError, match=f"{name} must be a function or None, got 'pgd'"):
+            fit(small, **{name: "pgd"})
+    with pytest.raises(TypeError, match="attack must be a function or None, got 'pgd'"):
+        training.accuracy(network(), *small, "pgd")
+    with pytest.raises(ValueError, match="steps must be an integer >= 1, got 0"):
+        training.pgd_attack(0.1, steps=0)
 
 
 def test_training_refuses_labels_that_do_not_fit_the_images(small):
