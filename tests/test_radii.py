@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lecture_utils import networks, radii, robustness
+from lecture_utils import data, radii, robustness
 
 SOLVERS = {2: radii.exact_radius_l2, math.inf: radii.exact_radius_linf}
 
@@ -254,11 +254,10 @@ def test_the_first_flip_on_a_ray_is_that_of_fractions_at_every_scale(kind, size)
 
 @pytest.mark.parametrize("size", [2.0**-1000, 2.0**1000])
 def test_a_long_or_short_direction_flips_at_the_same_place(size):
-    W, b, a, x = map(torch.tensor, network("random", 0))
-    y = float(networks.two_layer(x[None], W, b, a).sign())
-    rays = [robustness.first_flip_along_ray(W, b, a, x, y, u) for u in torch.eye(len(x)).double()]
-    again = [robustness.first_flip_along_ray(W, b, a, x, y, u) for u in size * torch.eye(len(x)).double()]
-    assert again == [ray / size for ray in rays] and 0 < min(rays) < math.inf
+    X, y = data.sphere(6, 20, torch.Generator().manual_seed(0)), torch.tensor([1.0, -1.0] * 3).double()
+    net = robustness.robust_network(X, y, 0.9)
+    wanted = robustness.first_flip_along_ray(*net, X[0], 1.0, X[1] - X[0])
+    assert 0 < wanted < 1 and robustness.first_flip_along_ray(*net, X[0], 1.0, (X[1] - X[0]) * size) == wanted / size
 
 
 def test_the_solver_prints_nothing(capfd):

@@ -131,7 +131,7 @@ def test_no_perturbation_below_r_zero_changes_the_sign_and_one_of_that_length_do
         (lambda X, y, c: (X, y, -0.1), r"c must lie in \[0, 1\), got -0.1"),
         (lambda X, y, c: (X, y, c / 2), "c must be at least the coherence of X"),
         (lambda X, y, c: (1.01 * X, y, c), "X must lie on the sphere of radius"),
-        (lambda X, y, c: (X, (y + 1) / 2, c), r"holds -1 and \+1 only, got torch.float64 \(6,\), values \[1.0, 0.0\]"),
+        (lambda X, y, c: (X, (y + 1) / 2, c), r"holds -1 and \+1 only, got torch.float64 \(6,\), values \[0.0, 1.0\]"),
         (lambda X, y, c: (X, y[:-1], c), r"y must be a tensor of shape \(6,\)"),
         (lambda X, y, c: (torch.cat([X[:5], X[:1]]), y, 0.9), r"a point occurs twice"),
         (lambda X, y, c: (torch.cat([X[:5], X[:1] * math.nan]), y, 0.9), "on the sphere"),
