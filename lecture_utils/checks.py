@@ -151,10 +151,8 @@ def check_shape(name, value, n):
 def check_signs(y, n):
     right = isinstance(y, torch.Tensor) and y.shape == (n,) and y.dtype.is_signed and not y.is_complex()
     if not right or not (y.abs() == 1).all():
-        got = (
-            f"{described(y)}, values {list(dict.fromkeys(y.flatten().tolist()))[:4]}" if isinstance(y, torch.Tensor) else repr(y)
-        )
-        raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {got}")
+        values = f", values {sorted(set(y.flatten().tolist()), key=str)[:4]}" if isinstance(y, torch.Tensor) else ""
+        raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {described(y)}{values}")
 
 
 def check_points(X, y):
