@@ -130,20 +130,6 @@ def seed_used_again(k, d, dsigma, n, generator):
 WRONG += [(seed_used_again, "in every call")]
 
 
-def a_network_at_a_time(k, d, dsigma, n, generator):
-    made = []
-    for _ in range(n):
-        a, u = torch.randn(k, generator=generator).sign().double(), torch.randn(k, generator=generator).double()
-        c, H = a * dsigma(u), torch.randn(d - 1, generator=generator).square().sum() / d
-        hat, xi = c / c.norm(), torch.randn(k, generator=generator).double()
-        gx, size = c @ u / math.sqrt(k), c.norm() / math.sqrt(k)
-        made.append((a, u, u * gx / d + size * (hat * H + (H / d).sqrt() * (xi - hat * (hat @ xi))), gx**2 / d + size**2 * H))
-    return [torch.stack(part) for part in zip(*made, strict=True)]
-
-
-RIGHT += [a_network_at_a_time]
-
-
 def changed(name, noise=1.0, H=1.0, along=1.0, coin=0.5, normal=torch.randn):
     """The right answer with factors in it."""
 
