@@ -127,7 +127,7 @@ def of_one_against_the_rest(logits, y):
 
 
 WRONG = [
-    (softmax_by_hand, "becomes 0"),
+    (softmax_by_hand, "form neither of them"),
     (of_torch_in_one_number, "not their mean"),
     (maximum_forgotten_with_numpy, "has to be added again"),
     (clipped, "caps the loss"),
