@@ -65,9 +65,12 @@ MISTAKES = (
         example=2,
     ),
     Mistake(
-        (lambda f, y: -picked(f.softmax(1), y).log(),),
-        "The probability of class y can be so small that it becomes 0, and its logarithm infinite: do not form the "
-        "probability, subtract f_y from the logarithm of the sum.",
+        (
+            lambda f, y: -picked(f.softmax(1), y).log(),
+            lambda f, y: (f - picked(f, y)[:, None]).exp().sum(1).log(),
+        ),
+        "The probability p of class y can be so small that the computer takes it for 0, and 1/p for infinite: form neither of "
+        "them, subtract f_y from the logarithm of the sum.",
         example=3,
     ),
     Mistake(

@@ -1,24 +1,35 @@
 """Exercises sample-network and conditional-sampler ask for random networks: how a right answer is told from a wrong one.
 
-A right answer draws other numbers than ours. So many networks are drawn, and reduced to statistics; each is rounded to a
-grid so coarse that chance never crosses to the next point, and what is compared is the same for every right answer.
+A right answer draws other numbers than ours. So many networks are drawn, and reduced to statistics; each is rounded, so that
+what is compared is the same for every right answer. Chance moves a right one by SURELY standard deviations once in 10^9 at
+most (a normal one in 10^15; some have longer tails), and by so many it may be off.
 """
 
 import math
 
 from .engine import WrongResult, comparable
 
-
-def settle(value, right, step):
-    """Round a statistic to right, right ± step, ...: chance moves it by much less than half a step."""
-    steps = (float(value) - right) / step
-    return right + step * round(steps) if math.isfinite(steps) else float(value)
+SURELY = 8
 
 
-def power(ratio, step):
-    """Round a ratio to a power of two; where that is 1, to 1, 1 ± step, ..."""
+def settle(value, right, step, chance=None):
+    """Round a statistic to right, right ± step, ...; to right only within SURELY times chance, its standard deviation.
+
+    Without chance to the nearest of them: chance moves it by much less than half a step.
+    """
+    value = float(value)
+    steps = (value - right) / step
+    if not math.isfinite(steps):
+        return value
+    if chance is None or abs(value - right) <= SURELY * chance:
+        return right + step * (round(steps) if chance is None else 0)
+    return right + step * math.copysign(max(1, round(abs(steps))), steps)
+
+
+def power(ratio, step, chance=None):
+    """Round a ratio to a power of two; where that is 1, to 1, 1 ± step, ..., as settle does."""
     nearest = 2.0 ** settle(math.log2(ratio), 0, 1) if ratio > 0 else 0.0
-    return settle(ratio, 1, step) if nearest == 1 else nearest
+    return settle(ratio, 1, step, chance) if nearest == 1 else nearest
 
 
 def multiple(f, own):

@@ -55,6 +55,7 @@ PROBES = (
     (tensor([1.0], [1.0]), tensor(1.0, -5.0), tensor(1.0, -2.0), tensor(0.0), 1.0, tensor(1.0)),  # more neurons than dimensions
     (tensor([1.0], [1.0], [-1.0]), tensor(2.0, 1.0, -2.0), tensor(-1.0, 2.0, -1.0), tensor(0.0), 1.0, tensor(1.0)),  # all behind
     (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 2**-12)),  # 8,192 beyond the last breakpoint
+    (tensor([1.0], [1.0], [0.0]), tensor(0.0, -1.0, 1.0), tensor(-1.0015, 2.0, 1.0), tensor(0.0), 1.0, tensor(1.0)),  # -0.0015
     (
         tensor([1.0, 1.0], [1.0, -1.0], [0.5, 2.0], [-1.0, 0.3]),
         tensor(0.3, 0.2, -1.0, 0.5),

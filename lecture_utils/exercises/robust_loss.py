@@ -2,6 +2,7 @@
 
 w (d,), b float, X (B, d), y (B,) of -1 and +1, eps -> the mean of the largest logistic losses in the ball, a float.
 Asked: the worst case of each sample, for both labels, also of misclassified ones; the bias; eps = 0; weights of 0; no box.
+log(1 + exp(-m)) as it is written will do: no margin here is near -709, where float64 overflows.
 """
 
 import itertools

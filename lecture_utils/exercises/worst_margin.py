@@ -46,12 +46,11 @@ def never_beaten(answer, w, b, X, y, epsilon):
         return "Some δ in the ball gives a smaller margin than yours."
 
 
-def large(answer, w, b, X, y, epsilon):
-    wide, rows = w.repeat(500) / 10, X.repeat(1, 500)
-    if not torch.allclose(
-        answer(wide, b, rows, y, epsilon), worst_margin_linear(wide, b, rows, y, epsilon), rtol=1e-3, atol=1e-3
-    ):
-        return f"In {len(wide)} dimensions (each weight repeated 500 times and divided by 10) yours is another number."
+def in_more_dimensions(answer, w, b, X, y, epsilon):
+    times = 14 // len(w)  # few enough to try all corners, too many to meet the worst one among a few random ones
+    wide, rows = w.repeat(times), X.repeat(1, times)
+    if not torch.allclose(answer(wide, b, rows, y, epsilon), worst_margin_linear(wide, b, rows, y, epsilon), atol=1e-4):
+        return f"In {len(wide)} dimensions (each weight and each row of X repeated {times} times) yours is another number."
 
 
 MISTAKES = (
@@ -121,7 +120,7 @@ EXERCISE = Exercise(
     worst_margin_linear,
     PROBES,
     random=random_margins,
-    laws=(reached, never_beaten, large),
+    laws=(reached, never_beaten, in_more_dimensions),
     hints=(
         "The margin is y(w·x + b) + y w·δ. Only the last term depends on δ: how small can it be?",
         "Each entry can be chosen alone: δ_i = -ε y sign(w_i) gives -ε|w_i|. Add up.",

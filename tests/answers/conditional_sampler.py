@@ -128,3 +128,41 @@ def seed_used_again(k, d, dsigma, n, generator):
 
 
 WRONG += [(seed_used_again, "in every call")]
+
+
+def changed(name, noise=1.0, H=1.0, along=1.0, coin=0.5, normal=torch.randn):
+    """The right answer with factors in it."""
+
+    def sampler(k, d, dsigma, n, generator):
+        a = 2 * (torch.rand(n, k, generator=generator).double() < coin) - 1
+        u = normal(n, k, generator=generator).double()
+        c, chi = a * dsigma(u), H * torch.randn(n, d - 1, generator=generator).double().square().sum(1, keepdim=True) / d
+        length = c.norm(dim=1, keepdim=True)
+        hat, xi = c / length, noise * torch.randn(n, k, generator=generator).double()
+        xi = xi - hat * (hat * xi).sum(1, keepdim=True)
+        gx = (c * u).sum(1, keepdim=True) / k**0.5
+        t = along * u * gx / d + length / k**0.5 * (hat * chi + (chi / d).sqrt() * xi)
+        return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+    sampler.__name__ = name
+    return sampler
+
+
+def uniform(*shape, generator):
+    return math.sqrt(12) * (torch.rand(*shape, generator=generator) - 0.5)
+
+
+def shifted(*shape, generator):
+    return torch.randn(*shape, generator=generator) + 0.05
+
+
+RIGHT += [changed("with_factors_of_one")]
+WRONG += [
+    (changed("small_noise", noise=0.96), "size of the noise"),
+    (changed("large_noise", noise=1.04), "size of the noise"),
+    (changed("small_H", H=0.96), "d times the mean of H"),
+    (changed("part_of_x_too_small", along=0.85), "wanted"),
+    (changed("a_coin_of_53", coin=0.53), "a is a fair sign"),
+    (changed("uniform_u", normal=uniform), "kurtosis of u"),
+    (changed("shifted_u", normal=shifted), "mean of u"),
+]

@@ -127,7 +127,7 @@ def of_one_against_the_rest(logits, y):
 
 
 WRONG = [
-    (softmax_by_hand, "becomes 0"),
+    (softmax_by_hand, "form neither of them"),
     (of_torch_in_one_number, "not their mean"),
     (maximum_forgotten_with_numpy, "has to be added again"),
     (clipped, "caps the loss"),
@@ -140,3 +140,36 @@ WRONG = [
     (squared, "wanted"),
     (of_one_against_the_rest, "wanted"),
 ]
+
+
+def lowered_by_the_logit_of_y(logits, y):
+    return (logits - logits.gather(1, y[:, None])).exp().sum(1).log()
+
+
+def lowered_by_the_first_logit(logits, y):
+    first = logits[:, :1]
+    return (logits - first).exp().sum(1).log() + first[:, 0] - logits[torch.arange(len(y)), y]
+
+
+def lowered_by_the_mean(logits, y):
+    mean = logits.mean(1, keepdim=True)
+    return (logits - mean).exp().sum(1).log() + mean[:, 0] - logits[torch.arange(len(y)), y]
+
+
+def smoothed(logits, y):
+    return torch.nn.functional.cross_entropy(logits, y, reduction="none", label_smoothing=0.01)
+
+
+WRONG += [
+    (lowered_by_the_logit_of_y, "1/p for infinite"),
+    (lowered_by_the_first_logit, "inf"),
+    (lowered_by_the_mean, "inf"),
+    (smoothed, "wanted"),
+]
+
+
+def relative_to_the_label(logits, y):
+    return torch.logsumexp(logits - logits.gather(1, y[:, None]), 1)
+
+
+RIGHT += [relative_to_the_label]

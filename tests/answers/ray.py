@@ -315,3 +315,20 @@ def breakpoints_behind_kept(W, b, a, x, y, u):
 
 
 WRONG += [(as_many_neurons_as_dimensions, ""), (breakpoints_behind_kept, "")]
+
+
+def nothing_small(W, b, a, x, y, u):
+    z, s = W @ x + b, W @ u
+    times = sorted({0.0, *(t for t in (-z / s)[s != 0].tolist() if t > 0)})
+    times.append(times[-1] + 1)
+    values = [(y * a * torch.relu(z + t * s)).sum().item() for t in times]
+    if values[0] < 0:
+        return 0.0
+    for i in range(1, len(times)):
+        slope = (values[i] - values[i - 1]) / (times[i] - times[i - 1])
+        if values[i] < -0.005 or (i == len(times) - 1 and slope < 0):
+            return times[i - 1] - values[i - 1] / slope
+    return float("inf")
+
+
+WRONG += [(nothing_small, "wanted 0.9985")]

@@ -205,3 +205,20 @@ def infinite_at_a_half(X, y, c):
 
 
 WRONG += [(no_signs, "a holds the labels"), (infinite_at_a_half, "")]
+
+
+def from_the_coherence_of_columns(X, y, c):
+    return built(X, y, (X.T @ X).fill_diagonal_(0).abs().max().item() / X.shape[1])
+
+
+def from_the_cosines_of_columns(X, y, c):
+    unit = torch.nn.functional.normalize(X, dim=0)
+    return built(X, y, (unit.T @ unit).fill_diagonal_(0).abs().max().item())
+
+
+def from_the_mean_of_pairs(X, y, c):
+    products = (X @ X.T).fill_diagonal_(0).abs() / X.shape[1]
+    return built(X, y, products.sum().item() / (len(X) * (len(X) - 1)))
+
+
+WRONG += [(from_the_coherence_of_columns, ""), (from_the_cosines_of_columns, ""), (from_the_mean_of_pairs, "")]

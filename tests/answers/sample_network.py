@@ -230,3 +230,17 @@ WRONG = [
     (transposed, "W must have shape"),
     (three_parts, "Expected the tuple"),
 ]
+
+
+def shrunk(k, d, sigma, generator):
+    """W is shorter along x: w·x has 0.7 of its variance."""
+    x, W, a, _ = loops(k, d, sigma, generator)
+    W = W - (1 - 0.7**0.5) * (W @ x)[:, None] * x / d
+    return x, W, a, (a * sigma(W @ x)).sum() / k**0.5
+
+
+WRONG += [
+    (shrunk, "over that of independent w and x"),
+    (with_weights(lambda W, g: 0.97 * W, "three_per_cent_less"), "d times the variance of W"),
+    (with_weights(lambda W, g: W + 0.3 * W.roll(1, 0), "neighbours_mixed"), "two rows of W"),
+]

@@ -29,8 +29,6 @@ def the_attack_itself(w, b, X, y, eps):
 
 
 def every_corner(w, b, X, y, eps):
-    if len(w) > 10:  # too many
-        return y * (X @ w + b) - eps * w.abs().sum()
     corners = torch.tensor(list(itertools.product((-eps, eps), repeat=len(w))), dtype=w.dtype)
     return torch.stack([t * ((row + corners) @ w + b) for row, t in zip(X, y, strict=True)]).amin(1)
 
@@ -147,3 +145,19 @@ WRONG = [
     (the_change, "wanted"),
     (a_column, "wanted"),
 ]
+
+
+def corner_by_corner(w, b, X, y, eps):
+    worst = torch.full_like(y, torch.inf)
+    for corner in itertools.product((-eps, eps), repeat=len(w)):
+        worst = torch.minimum(worst, y * ((X + torch.tensor(corner)) @ w + b))
+    return worst
+
+
+def a_thousand_corners(w, b, X, y, eps):
+    corners = eps * torch.randn(1000, *X.shape, dtype=X.dtype).sign()
+    return (y * ((X + corners) @ w + b)).amin(0)
+
+
+RIGHT += [corner_by_corner]
+WRONG += [(a_thousand_corners, "In 1")]

@@ -202,3 +202,19 @@ def of_the_steepest_class(W, b, x, eps):
 
 
 WRONG += [(by_a_mask, ""), (of_the_steepest_class, "")]
+
+
+def from_the_class_without_bias(W, b, x, eps):
+    f, y = W @ x + b, (W @ x).argmax()
+    best = f - f[y] + eps * (W - W[y]).abs().sum(1)
+    return torch.cat([best[:y], best[y + 1 :]]).max()
+
+
+def of_the_class_that_moves_most(W, b, x, eps):
+    f = W @ x + b
+    reach = (W - W[f.argmax()]).abs().sum(1)
+    j = reach.argmax()
+    return f[j] - f.max() + eps * reach[j]
+
+
+WRONG += [(from_the_class_without_bias, "wanted"), (of_the_class_that_moves_most, "wanted")]
