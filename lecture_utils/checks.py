@@ -19,9 +19,10 @@ def check_choice(name, value, choices):
 
 
 def check_count(name, value, least=1):
-    """Return a count as Python's integer, which some of torch's functions insist on."""
+    """Return a count as Python's integer, which some of torch's functions insist on: one that fits into 64 bits."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    require(value < 2**63, f"{name} must be an integer below 2^63, got one of {int(value).bit_length()} bits")
     return int(value)
 
 
@@ -29,6 +30,8 @@ def check_number(name, value, least=-math.inf, most=math.inf):
     """Return a number, which may be a tensor of one, as a float: finite, and from ``least`` to ``most``."""
     try:
         number = None if isinstance(value, str | bool) else float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that fits into a float, got a larger {type(value).__name__}") from None
     except (TypeError, ValueError, RuntimeError):
         number = None
     if number is None:
@@ -134,6 +137,7 @@ def check_floats(name, value, dim):
     """Raise unless a value is a finite tensor of floats with so many dimensions."""
     if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != dim:
         raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(value)}")
+    require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")
     require(value.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
 
 
@@ -143,7 +147,7 @@ def check_shape(name, value, n):
 
 
 def check_signs(y, n):
-    if not isinstance(y, torch.Tensor) or y.shape != (n,) or not (y.abs() == 1).all():
+    if not isinstance(y, torch.Tensor) or y.shape != (n,) or not ((y == 1) | (y == -1)).all():
         got = f"shape {tuple(y.shape)}, values {y.unique()[:4].tolist()}" if isinstance(y, torch.Tensor) else repr(y)
         raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {got}")
 
@@ -152,6 +156,11 @@ def check_points(X, y):
     """Raise unless X is a finite tensor of floats (n, d) and y holds -1 and +1, one a row."""
     check_floats("X", X, 2)
     check_signs(y, len(X))
+
+
+def check_generator(generator):
+    require(isinstance(generator, torch.Generator), f"generator must be a torch.Generator, got {described(generator)}", TypeError)
+    return generator
 
 
 def check_coherence(c):
