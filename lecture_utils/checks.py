@@ -134,11 +134,12 @@ def evaluation_mode(model, x):
 
 
 def check_floats(name, value, dim):
-    """Raise unless a value is a finite tensor of floats with so many dimensions."""
+    """Return a value if it is a finite tensor of floats, not empty, with so many dimensions."""
     if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != dim:
         raise TypeError(f"{name} must be a tensor of floats with {dim} dimension{'s' * (dim > 1)}, got {described(value)}")
     require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")
     require(value.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
+    return value
 
 
 def check_shape(name, value, n):

@@ -68,7 +68,7 @@ def _values(function, nodes, name="the function"):
 def gaussian_mean(function):
     """Return E function(X), X ~ N(0, 1), to about 1e-13 of its size; kinks and jumps may stand at multiples of 1/8.
 
-    function: maps a float64 tensor entry by entry. It is looked at for |x| < 36 only: what is 0 there has the mean 0, as has x > 40.
+    function: maps a float64 tensor entry by entry. Only |x| < 36 is looked at: what is 0 there, such as x > 40, has the mean 0.
     Raises ValueError where the mean does not exist or is no float64, or where values beyond |x| = 35 count.
     """
     nodes, weights = _quadrature()
@@ -122,8 +122,8 @@ def clt_error(sigma, k, x):
     values = _values(sigma, nodes, "sigma")
     size = values.abs().max()
     require(0 < size < math.inf, f"sigma must be finite and not 0 all over [-9, 9], got {size:g} for the largest value")
-    values = values / size
-    values, scale = values / (weights @ values.square()).sqrt(), math.sqrt(k)
+    values, scale = values / size, math.sqrt(k)
+    values = values / (weights @ values.square()).sqrt()
     far = (weights * values.square())[nodes.abs() > 8].sum()
     require(far < 1e-6, f"sigma must grow more slowly: got {far:.1g} for the share of E sigma(X)^2 from |X| > 8")
     silent = (weights @ (values == 0).to(weights)).item()
@@ -147,10 +147,7 @@ def clt_error(sigma, k, x):
     at = torch.cat([x, x.new_tensor([edge])])  # beyond the edge, what is computed repeats itself with the other sign
     error = torch.sin(torch.outer(at, t)) @ (torch.cat(transform) / t) * step / math.pi + silent**k * ((at >= 0).double() - 0.5)
     tail = error[-1].abs().item()
-    require(
-        tail < 1e-9 or (x.abs() < edge).all(),
-        f"x must lie within {edge:.3g} of 0 for this activation, got more: its tail is {tail:.1g}",
-    )
+    require(tail < 1e-9 or (x.abs() < edge).all(), f"x must lie within {edge:.3g} of 0, got more: f has a tail of {tail:.1g}")
     return torch.where(x.abs() < edge, error[:-1], 0.0)
 
 
@@ -159,8 +156,10 @@ def clt_distance(sigma, k):
     return clt_error(sigma, k, torch.linspace(0, 6, 1201, dtype=torch.float64, device="cpu")).abs().max().item()
 
 
-def check_gamma(gamma):
+def log_over(factor, gamma):
+    """Return log(factor / gamma) for a probability gamma, which is checked."""
     require(0 < check_number("gamma", gamma, 0, 1) < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
+    return math.log(factor) - math.log(gamma)
 
 
 def bernstein(s2, c, k, gamma, *, sides=2):
@@ -169,11 +168,9 @@ def bernstein(s2, c, k, gamma, *, sides=2):
     For independent X_j of mean 0 with E|X_j|^q <= q!/2 s2 c^(q-2) for q = 2, 3, ... sides: 2, or 1 for the printed
     one-sided bound, without |.| and with log(1/gamma). (Slide "Preliminaries: Bernstein's inequality", Theorem 2.)
     """
-    check_gamma(gamma)
     check_count("k", k)
     check_choice("sides", sides, (1, 2))
-    s2, c = check_number("s2", s2, 0), check_number("c", c, 0)
-    t = math.log(sides) - math.log(gamma)
+    s2, c, t = check_number("s2", s2, 0), check_number("c", c, 0), log_over(sides, gamma)
     return check_number("the bound", math.sqrt(s2) * math.sqrt(2 * k * t) + c * t)
 
 
@@ -192,9 +189,8 @@ def chi2_bound(k, gamma, kind="slide"):
     "Laurent-Massart", 2 sqrt(k t) + 2 t: always true; "exact", the smallest r, for gamma of at least 2.3e-308.
     """
     check_count("k", k)
-    check_gamma(gamma)
     check_choice("kind", kind, ("slide", "Laurent-Massart", "exact"))
-    t = math.log(2) - math.log(gamma)
+    t = log_over(2, gamma)
     if kind == "slide":
         return 4 * math.sqrt(k * t)
     sure = 2 * math.sqrt(k * t) + 2 * t

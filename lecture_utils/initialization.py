@@ -14,7 +14,7 @@ import torch
 from scipy import special
 
 from .checks import check_count, check_floats, check_generator, check_number, check_shape, require
-from .concentration import ACTIVATIONS, bernstein, check_gamma, chi2_bound, clt_distance, gaussian_moments  # noqa: F401
+from .concentration import ACTIVATIONS, bernstein, chi2_bound, clt_distance, gaussian_moments, log_over  # noqa: F401
 
 FLOAT = torch.float64
 
@@ -93,8 +93,7 @@ def grad_norm_sq_bound(k, d, v1, fourth, gamma):
     (v1 - sqrt(2 fourth t/k)) (d-1)/d (1 - 2 sqrt(t/(d-1))) with t = log(2/gamma) and fourth = E sigma'(X)^4; 0 where a factor
     is negative: there k or d is too small for this proof to say anything.
     """
-    check_gamma(gamma)
-    return _drop(k, d, v1, fourth, math.log(2) - math.log(gamma))
+    return _drop(k, d, v1, fourth, log_over(2, gamma))
 
 
 def _drop(k, d, v1, fourth, t):
@@ -112,9 +111,8 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
     Theorem 3 with constants. fourth = E sigma'(X)^4; curvature: Lipschitz constant of sigma'; psi: a number with
     E cosh(s sigma(X)) <= exp(s^2 psi^2 / 2) for all s. The signs a_j are not used, so d has to grow like sqrt(k).
     """
-    check_gamma(gamma)
+    t = log_over(5, gamma)
     curvature, psi = (check_number(name, value, 0) for name, value in (("curvature", curvature), ("psi", psi)))
-    t = math.log(5) - math.log(gamma)
     drop = _drop(k, d, v1, fourth, t)
     bend = curvature * _chi2_high(d + 2 * k - 2, t) / (2 * d * math.sqrt(k))
     return _step(psi * math.sqrt(2 * t), drop, 0.0, bend)
@@ -122,10 +120,9 @@ def certified_step(k, d, gamma, v1, fourth, curvature, psi):
 
 def certified_step_any_width(k, d, gamma, v1, fourth, lipschitz, curvature, psi):
     """Return what ``certified_step`` does, from the proof that uses the signs: no d is too small for a large k."""
-    check_gamma(gamma)
+    t = log_over(20, gamma)
     constants = {"lipschitz": lipschitz, "curvature": curvature, "psi": psi}
     lipschitz, curvature, psi = (check_number(name, value, 0) for name, value in constants.items())
-    t = math.log(20) - math.log(gamma)
     drop = _drop(k, d, v1, fourth, t)
     if drop == 0:
         return math.inf

@@ -34,9 +34,7 @@ def worst_margin_linear(w, b, X, y, epsilon):
     w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
     """
     epsilon = _check_line(w, b, X, y, epsilon)
-    margins = y * (X @ w + b) - epsilon * w.abs().sum()
-    check_floats("the margins", margins, 1)
-    return margins
+    return check_floats("the margins", y * (X @ w + b) - epsilon * w.abs().sum(), 1)
 
 
 def best_wrong_margin_linear(W, b, x, epsilon):
@@ -51,8 +49,7 @@ def best_wrong_margin_linear(W, b, x, epsilon):
     require(len(W) > 1 and W.dtype == x.dtype, f"W must have K >= 2 rows and x's type, {x.dtype}, got {len(W)}, {W.dtype}")
     epsilon, logits = check_number("epsilon", epsilon, 0), W @ x + b
     y = logits.argmax()
-    margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
-    check_floats("the margins", margins, 1)
+    margins = check_floats("the margins", logits - logits[y] + epsilon * (W - W[y]).abs().sum(1), 1)
     margins[y] = -torch.inf
     return margins.max().item()
 
@@ -74,9 +71,8 @@ def danskin_gradient(w, b, X, y, epsilon):
     epsilon = _check_line(w, b, X, y, epsilon)
     y = y.to(X.dtype)  # labels may be integers
     attacked = X - epsilon * y[:, None] * w.sign()
-    gradient = -(torch.sigmoid(-y * (attacked @ w + b)) * y) @ attacked / len(y)
-    check_floats("the gradient", gradient, 1)
-    return gradient
+    share = torch.sigmoid(-y * (attacked @ w + b))
+    return check_floats("the gradient", -(share * y) @ attacked / len(y), 1)
 
 
 def dir_derivative(G, h):
@@ -88,9 +84,7 @@ def dir_derivative(G, h):
     check_floats("G", G, 2)
     check_shape("h", h, G.shape[1])
     require(G.dtype == h.dtype, f"h must be of G's type, {G.dtype}, got {h.dtype}")
-    slopes = G @ h
-    check_floats("G h", slopes, 1)
-    return slopes.max().item()
+    return check_floats("the slopes G h", G @ h, 1).max().item()
 
 
 def collapse_threshold(X, y):
@@ -99,9 +93,7 @@ def collapse_threshold(X, y):
     X: (n, d). y: (n,) of -1 and +1. Returns max_i |mean of y x_i|, a float: no weight is worth its price any more.
     """
     check_points(X, y)
-    mean = (y[:, None] * X).mean(0)
-    check_floats("the mean", mean, 1)
-    return mean.abs().max().item()
+    return check_floats("the mean", (y[:, None] * X).mean(0), 1).abs().max().item()
 
 
 def fit_robust_linear(X, y, epsilon, bias=False):
