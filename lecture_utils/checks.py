@@ -88,10 +88,8 @@ def checked_logits(model, x, highest):
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {described(logits)}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    finite = math.isfinite(logits.detach().sum())
-    if (
-        not finite and not (logits.detach().amax(1).abs() < torch.inf).all()
-    ):  # -inf is a class with probability 0, unless all classes are
+    # -inf is a class with probability 0, unless all classes are
+    if not math.isfinite(logits.detach().sum()) and not (logits.detach().amax(1).abs() < torch.inf).all():
         raise FloatingPointError("the model returned NaN or infinite logits")
     if torch.is_grad_enabled() and not logits.requires_grad:
         raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")

@@ -120,11 +120,10 @@ def clt_error(sigma, k, x):
     check_count("k", k)
     nodes, weights = _quadrature(reach=9, panels=32)
     values = _values(sigma, nodes, "sigma")
-    size = values.abs().max()
+    size, scale = values.abs().max(), math.sqrt(k)
     require(0 < size < math.inf, f"sigma must be finite and not 0 all over [-9, 9], got {size:g} for the largest value")
-    values, scale = values / size, math.sqrt(k)
-    values = values / (weights @ values.square()).sqrt()
-    far = (weights * values.square())[nodes.abs() > 8].sum()
+    values = values / size / (weights @ (values / size).square()).sqrt()
+    far = weights[nodes.abs() > 8] @ values[nodes.abs() > 8].square()
     require(far < 1e-6, f"sigma must grow more slowly: got {far:.1g} for the share of E sigma(X)^2 from |X| > 8")
     silent = (weights @ (values == 0).to(weights)).item()
     level = torch.nn.functional.pad(values[1:] == values[:-1], (1, 1))  # a lattice's characteristic function comes back for ever
@@ -168,9 +167,8 @@ def bernstein(s2, c, k, gamma, *, sides=2):
     For independent X_j of mean 0 with E|X_j|^q <= q!/2 s2 c^(q-2) for q = 2, 3, ... sides: 2, or 1 for the printed
     one-sided bound, without |.| and with log(1/gamma). (Slide "Preliminaries: Bernstein's inequality", Theorem 2.)
     """
-    check_count("k", k)
     check_choice("sides", sides, (1, 2))
-    s2, c, t = check_number("s2", s2, 0), check_number("c", c, 0), log_over(sides, gamma)
+    k, s2, c, t = check_count("k", k), check_number("s2", s2, 0), check_number("c", c, 0), log_over(sides, gamma)
     return check_number("the bound", math.sqrt(s2) * math.sqrt(2 * k * t) + c * t)
 
 

@@ -392,8 +392,7 @@ def sphere(m, d, generator=None):
 
     generator: None takes a fresh one, seed 0.
     """
-    check_count("m", m)
-    check_count("d", d)
+    m, d = check_count("m", m), check_count("d", d)
     generator = check_generator(torch.Generator("cpu").manual_seed(0) if generator is None else generator)
     directions = torch.randn(m, d, generator=generator, dtype=torch.float64, device=generator.device)
     return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)

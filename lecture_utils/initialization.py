@@ -13,7 +13,7 @@ from fractions import Fraction
 import torch
 from scipy import special
 
-from .checks import check_count, check_floats, check_generator, check_number, check_shape, require
+from .checks import check_count, check_floats, check_generator, check_number, check_shape, described, require
 from .concentration import ACTIVATIONS, bernstein, chi2_bound, clt_distance, gaussian_moments, log_over  # noqa: F401
 
 FLOAT = torch.float64
@@ -30,8 +30,7 @@ def _signs(*shape, generator):
 def _check_sampler(k, d, n, derivative, generator):
     for name, value in {"k": k, "d": d, "n": n}.items():
         check_count(name, value)
-    got = type(derivative).__name__
-    require(callable(derivative), f"derivative must be a function, the derivative of the activation; got {got}", TypeError)
+    require(callable(derivative), f"derivative must be the derivative of the activation; got {described(derivative)}", TypeError)
     check_generator(generator)
 
 
@@ -40,12 +39,10 @@ def random_network(k, d, sigma, generator):
 
     x: (d,), uniform on the sphere. W: (k, d), entries N(0, 1/d). a: (k,) of -1 and +1. f: a tensor of shape ().
     """
-    check_count("k", k)
-    check_count("d", d)
-    x = _normal(d, generator=check_generator(generator))
+    k, d, generator = check_count("k", k), check_count("d", d), check_generator(generator)
+    x = _normal(d, generator=generator)
     x *= math.sqrt(d) / x.norm()
-    W = _normal(k, d, generator=generator) / math.sqrt(d)
-    a = _signs(k, generator=generator)
+    W, a = _normal(k, d, generator=generator) / math.sqrt(d), _signs(k, generator=generator)
     return x, W, a, output(a, W @ x, sigma)
 
 
@@ -82,8 +79,7 @@ def flip_probability(eta, v0, v1):
 
 def expected_grad_norm_sq(d, v1, e):
     """Return the exact E|grad f(x)|^2 = v1 (d-1)/d + e/d, for every width. v1: E sigma'(X)^2. e: E X^2 sigma'(X)^2."""
-    check_count("d", d)
-    v1, e = check_number("v1", v1, 0), check_number("e", e, 0)
+    d, v1, e = check_count("d", d), check_number("v1", v1, 0), check_number("e", e, 0)
     return v1 * ((d - 1) / d) + e / d
 
 
@@ -97,9 +93,7 @@ def grad_norm_sq_bound(k, d, v1, fourth, gamma):
 
 
 def _drop(k, d, v1, fourth, t):
-    check_count("k", k)
-    check_count("d", d)
-    v1, fourth = check_number("v1", v1, 0), check_number("fourth", fourth, 0)
+    k, d, v1, fourth = check_count("k", k), check_count("d", d), check_number("v1", v1, 0), check_number("fourth", fourth, 0)
     neurons = v1 - math.sqrt(2 * t / k) * math.sqrt(fourth)
     directions = (d - 1) / d - 2 * math.sqrt(t * (d - 1)) / d
     return max(neurons, 0.0) * max(directions, 0.0)
