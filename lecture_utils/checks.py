@@ -23,9 +23,10 @@ def check_function(name, value):
 
 
 def check_count(name, value, least=1):
-    """Return a count as Python's integer, which some of torch's functions insist on."""
+    """Return a count as Python's integer, which some of torch's functions insist on: one that fits into 64 bits."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    require(value < 2**63, f"{name} must be an integer below 2^63, got one of {int(value).bit_length()} bits")
     return int(value)
 
 
@@ -33,6 +34,8 @@ def check_number(name, value, least=-math.inf, most=math.inf):
     """Return a number, which may be a tensor of one, as a float: finite, and from ``least`` to ``most``."""
     try:
         number = None if isinstance(value, str | bool) else float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that fits into a float, got a larger {type(value).__name__}") from None
     except (TypeError, ValueError, RuntimeError):
         number = None
     if number is None:
@@ -89,10 +92,8 @@ def checked_logits(model, x, highest):
         raise ValueError(f"the model must return logits of shape ({len(x)}, K) with K >= 2, got {described(logits)}")
     if highest >= logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1} (the model has {logits.shape[1]} classes), got {highest}")
-    finite = math.isfinite(logits.detach().sum())
-    if (
-        not finite and not (logits.detach().amax(1).abs() < torch.inf).all()
-    ):  # -inf is a class with probability 0, unless all classes are
+    # -inf is a class with probability 0, unless all classes are
+    if not math.isfinite(logits.detach().sum()) and not (logits.detach().amax(1).abs() < torch.inf).all():
         raise FloatingPointError("the model returned NaN or infinite logits")
     if torch.is_grad_enabled() and not logits.requires_grad:
         raise ValueError("the model's logits must have a gradient in x, got detached ones (scores only: square, one_pixel)")
@@ -135,12 +136,13 @@ def evaluation_mode(model, x):
 
 
 def check_floats(name, value, dim=None):
-    """Raise unless a value is a finite tensor of floats, with at least one entry and, where given, so many dimensions."""
+    """Return a value if it is a finite tensor of floats, not empty, with so many dimensions (None: any number)."""
     if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != (dim or value.dim()):
         shape = f" with {dim} dimension{'s' * (dim > 1)}" if dim else ""
         raise TypeError(f"{name} must be a tensor of floats{shape}, got {described(value)}")
     require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")
     require(value.isfinite().all(), f"{name} must be finite, got NaN or infinite entries")
+    return value
 
 
 def check_shape(name, value, n):
@@ -159,6 +161,11 @@ def check_points(X, y):
     """Raise unless X is a finite tensor of floats (n, d) and y holds -1 and +1, one a row."""
     check_floats("X", X, 2)
     check_signs(y, len(X))
+
+
+def check_generator(generator):
+    require(isinstance(generator, torch.Generator), f"generator must be a torch.Generator, got {described(generator)}", TypeError)
+    return generator
 
 
 def check_coherence(c):

@@ -26,7 +26,7 @@ import torch
 from filelock import FileLock
 
 from . import import_torchvision
-from .checks import check_choice, check_coherence, check_count, require
+from .checks import check_choice, check_coherence, check_count, check_generator, require
 
 SHIPPED = Path(__file__).resolve().with_name("shipped")  # of a wheel; in a checkout it is data/
 FOLDER = SHIPPED if SHIPPED.exists() else SHIPPED.parent.parent / "data"
@@ -392,9 +392,8 @@ def sphere(m, d, generator=None):
 
     generator: None takes a fresh one, seed 0.
     """
-    check_count("m", m)
-    check_count("d", d)
-    generator = generator or torch.Generator("cpu").manual_seed(0)
+    m, d = check_count("m", m), check_count("d", d)
+    generator = check_generator(torch.Generator("cpu").manual_seed(0) if generator is None else generator)
     directions = torch.randn(m, d, generator=generator, dtype=torch.float64, device=generator.device)
     return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)
 
@@ -407,7 +406,7 @@ def equicorrelated(m, d, c, generator=None):
     check_count("m", m)
     check_count("d", d, least=m + 1)
     check_coherence(c)
-    generator = generator or torch.Generator("cpu").manual_seed(0)
+    generator = check_generator(torch.Generator("cpu").manual_seed(0) if generator is None else generator)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])
 

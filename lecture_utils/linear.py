@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid
 
-from .checks import check_count, check_floats, check_number, check_points, check_shape, require
+from .checks import check_count, check_floats, check_generator, check_number, check_points, check_shape, require
 
 
 def _check_line(w, b, X, y, epsilon):
@@ -34,7 +34,7 @@ def worst_margin_linear(w, b, X, y, epsilon):
     w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
     """
     epsilon = _check_line(w, b, X, y, epsilon)
-    return y * (X @ w + b) - epsilon * w.abs().sum()
+    return check_floats("the margins", y * (X @ w + b) - epsilon * w.abs().sum(), 1)
 
 
 def best_wrong_margin_linear(W, b, x, epsilon):
@@ -44,12 +44,12 @@ def best_wrong_margin_linear(W, b, x, epsilon):
     Returns a float: positive if and only if some delta in the ball puts another class strictly ahead.
     """
     check_floats("W", W, 2)
-    check_floats("b", b, 1)
+    check_shape("b", b, len(W))
     check_shape("x", x, W.shape[1])
     require(len(W) > 1 and W.dtype == x.dtype, f"W must have K >= 2 rows and x's type, {x.dtype}, got {len(W)}, {W.dtype}")
     epsilon, logits = check_number("epsilon", epsilon, 0), W @ x + b
     y = logits.argmax()
-    margins = logits - logits[y] + epsilon * (W - W[y]).abs().sum(1)
+    margins = check_floats("the margins", logits - logits[y] + epsilon * (W - W[y]).abs().sum(1), 1)
     margins[y] = -torch.inf
     return margins.max().item()
 
@@ -59,7 +59,7 @@ def robust_loss_linear(w, b, X, y, epsilon):
 
     The loss falls with the margin, so its maximum over the ball is the loss of the smallest margin (slide "Adversarial risk").
     """
-    return softplus(-worst_margin_linear(w, b, X, y, epsilon)).mean().item()
+    return -logsigmoid(worst_margin_linear(w, b, X, y, epsilon)).mean().item()
 
 
 def danskin_gradient(w, b, X, y, epsilon):
@@ -72,7 +72,7 @@ def danskin_gradient(w, b, X, y, epsilon):
     y = y.to(X.dtype)  # labels may be integers
     attacked = X - epsilon * y[:, None] * w.sign()
     share = torch.sigmoid(-y * (attacked @ w + b))
-    return -(share * y) @ attacked / len(y)
+    return check_floats("the gradient", -(share * y) @ attacked / len(y), 1)
 
 
 def dir_derivative(G, h):
@@ -83,7 +83,8 @@ def dir_derivative(G, h):
     """
     check_floats("G", G, 2)
     check_shape("h", h, G.shape[1])
-    return (G @ h).max().item()
+    require(G.dtype == h.dtype, f"h must be of G's type, {G.dtype}, got {h.dtype}")
+    return check_floats("the slopes G h", G @ h, 1).max().item()
 
 
 def collapse_threshold(X, y):
@@ -92,7 +93,7 @@ def collapse_threshold(X, y):
     X: (n, d). y: (n,) of -1 and +1. Returns max_i |mean of y x_i|, a float: no weight is worth its price any more.
     """
     check_points(X, y)
-    return (y[:, None] * X).mean(0).abs().max().item()
+    return check_floats("the mean", (y[:, None] * X).mean(0), 1).abs().max().item()
 
 
 def fit_robust_linear(X, y, epsilon, bias=False):
@@ -106,6 +107,7 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     epsilon, centre = check_number("epsilon", epsilon, 0) / size, X.mean(0) * bias  # the tolerances are for numbers of size 1
     signed, sign = (y[:, None] * (X - centre) / size).numpy(), y[:, None].numpy()
     Z = np.hstack([signed - epsilon, -signed - epsilon, sign * bias])  # the smallest margins are Z v, v = (p, q, bias)
+    require(np.isfinite(Z).all(), "X must have entries of epsilon's size that can be added, got some too small or too large")
     bounded = np.arange(2 * d + 1) < 2 * d
 
     def objective(v):
@@ -133,7 +135,7 @@ def sample_tsipras(p, mu, d, n, generator):
     x_1 = y with probability p, else -y; x_2, ..., x_{d+1} ~ N(mu y, 1); y is -1 or +1, a coin toss. float64.
     """
     p, mu, d, n = check_number("p", p, 0, 1), check_number("mu", mu), check_count("d", d), check_count("n", n)
-    options = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    options = {"generator": check_generator(generator), "dtype": torch.float64, "device": generator.device}
     y = 2.0 * torch.randint(2, (n,), **options) - 1
     kept = torch.rand(n, 1, **options) < p
     weak = mu * y[:, None] + torch.randn(n, d, **options)
@@ -148,9 +150,9 @@ def robust_accuracy_tsipras(p, mu, d, epsilon, w1, v):
     """
     p, mu, d = check_number("p", p, 0, 1), check_number("mu", mu), check_count("d", d)
     epsilon, w1, v = (check_number(name, one, 0) for name, one in (("epsilon", epsilon), ("w1", w1), ("v", v)))
-    price = epsilon * (w1 + v * d)
-    spread = v * math.sqrt(d)
-    right, wrong = (v * mu * d + sign * w1 - price for sign in (1, -1))
-    if spread == 0:  # nothing is random but the reliable feature; a margin of 0 counts as an error
-        return float(p * (right > 0) + (1 - p) * (wrong > 0))
-    return float(p * ndtr(right / spread) + (1 - p) * ndtr(wrong / spread))
+    size = max(w1, v) or 1.0
+    w1, v = w1 / size, v / size
+    if v == 0:  # nothing is random but the reliable feature; a margin of 0 counts as an error
+        return p * (w1 > 0 and epsilon < 1)
+    right, wrong = (math.sqrt(d) * (mu - epsilon) + w1 * (sign - epsilon) / v / math.sqrt(d) for sign in (1, -1))
+    return float(p * ndtr(right) + (1 - p) * ndtr(wrong))

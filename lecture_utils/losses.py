@@ -7,10 +7,24 @@ operations that autograd needs for it.
 import torch
 from torch import nn
 
+from .checks import described, require
+
+
+def _others(logits, y):
+    """Return the logits with -inf at the labels, which are checked: int64, (n,), in 0..K-1 (on a GPU torch itself stops)."""
+    kinds = isinstance(y, torch.Tensor) and y.dtype == torch.int64 and logits.is_floating_point()
+    if not kinds or logits.dim() != 2 or y.shape != logits.shape[:1]:
+        raise ValueError(f"y must be int64 labels (n,) of float logits (n, K), got {described(y)} for {described(logits)}")
+    try:
+        return logits.scatter(1, y[:, None], -torch.inf)
+    except RuntimeError as error:
+        require("out of bounds" not in str(error), f"y must lie in 0..{logits.shape[1] - 1}, got {error}")
+        raise
+
 
 def log_odds(logits, y):
     """Return log(p_y / (1 - p_y)) for logits (n, K) and labels y (n,): ordered as the probability p_y, but never saturated."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
+    others = _others(logits, y)
     return logits.gather(1, y[:, None])[:, 0] - others.logsumexp(1)
 
 
@@ -25,13 +39,13 @@ def cross_entropy(logits, y):
 
 def margin(logits, y):
     """Return f_y - max over j != y of f_j for logits f (n, K) and labels y (n,): positive where the answer is right."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
+    others = _others(logits, y)
     return logits.gather(1, y[:, None])[:, 0] - others.amax(1)
 
 
 def log_odds_and_gradient(logits, y):
     """Return ``log_odds`` and its gradient: 1 at y, and minus the softmax over the others."""
-    others = logits.scatter(1, y[:, None], -torch.inf)
+    others = _others(logits, y)
     top = others.amax(1, keepdim=True).clamp_min_(torch.finfo(logits.dtype).min)  # -inf where all others have probability 0
     shares = others.sub_(top).exp_()
     total = shares.sum(1, keepdim=True)
@@ -41,8 +55,8 @@ def log_odds_and_gradient(logits, y):
 
 def cross_entropy_and_gradient(logits, y):
     """Return ``cross_entropy`` and its gradient: the softmax, less 1 at y, written as minus the sum over the others."""
-    top = logits.amax(1, keepdim=True)
-    shares = logits.scatter(1, y[:, None], -torch.inf).sub_(top).exp_()  # times the softmax's sum, and 0 at y
+    others, top = _others(logits, y), logits.amax(1, keepdim=True)
+    shares = others.sub_(top).exp_()  # times the softmax's sum, and 0 at y
     wrong, right = shares.sum(1, keepdim=True), logits.gather(1, y[:, None]).sub_(top)
     rest = right.expm1().add_(wrong)  # of the sum, which is 1 or more; exactly ``wrong`` where y has the largest logit
     total = rest + 1
@@ -51,6 +65,6 @@ def cross_entropy_and_gradient(logits, y):
 
 def margin_and_gradient(logits, y):
     """Return ``margin`` and its gradient: 1 at y, and -1 at the largest of the others."""
-    value, other = logits.scatter(1, y[:, None], -torch.inf).max(1, keepdim=True)
+    value, other = _others(logits, y).max(1, keepdim=True)
     gradient = torch.zeros_like(logits).scatter_(1, other, -1.0).scatter_(1, y[:, None], 1.0)
     return (logits.gather(1, y[:, None]) - value)[:, 0], gradient

@@ -177,6 +177,28 @@ def test_the_distance_of_a_wide_network_is_not_lost_in_rounding(name, k):
     assert concentration.clt_error(sigma, k, [0.0]).abs().max() < 1e-20
 
 
+@pytest.mark.parametrize("size", [1e-310, 1e-160, 1e-100, 1e160, 1e300])
+@pytest.mark.parametrize("name", ["tanh", "ReLU"])
+def test_the_distance_from_the_normal_law_has_no_unit(name, size):
+    sigma = ACTIVATIONS[name].sigma
+    exact = concentration.clt_distance(sigma, 30)
+    assert concentration.clt_distance(lambda x: size * sigma(x), 30) == pytest.approx(exact, rel=1e-9)
+    assert concentration.clt_distance(lambda x: sigma(x).float(), 30) == pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "k"), [("ReLU", 1), ("ReLU", 3), ("tanh", 300), ("softplus", 3)])
+def test_far_out_both_laws_agree(name, k):
+    x = torch.tensor([14.0, 20.0, 24.0, 26.0, 31.4, 35.0, 50.0, 1e300, math.inf])
+    errors = concentration.clt_error(ACTIVATIONS[name].sigma, k, torch.cat([x, -x]))
+    assert errors.abs().max() < 1e-8
+
+
+def test_far_out_a_heavy_tail_is_no_zero():
+    assert concentration.clt_error(lambda x: x**3, 10, [0.0]).abs() < 1e-9
+    with pytest.raises(ValueError, match="x must lie within 15.7 of 0, got more: f has a tail of 1e-07"):
+        concentration.clt_error(lambda x: x**3, 10, [0.0, 20.0])
+
+
 @pytest.mark.parametrize(("k", "missing"), [(1, 1e-9), (10, 1e-9), (10, 1e-11), (1000, 1e-6)])
 def test_the_exact_bound_is_exact_where_it_is_small(k, missing):
     r = concentration.chi2_bound(k, 1 - missing, "exact")
@@ -563,6 +585,12 @@ def test_a_gamma_outside_zero_and_one_is_refused(gamma):
         (lambda: concentration.gaussian_mean(lambda x: 1.0), TypeError, "got float"),
         (lambda: concentration.gaussian_mean(torch.log), ValueError, "NaN at x = -3"),
         (lambda: concentration.clt_distance(torch.relu, 0), ValueError, "k must be an integer"),
+        (lambda: concentration.clt_distance(torch.zeros_like, 9), ValueError, "sigma must be finite and not 0"),
+        (lambda: concentration.clt_distance(lambda x: (x * x).exp(), 9), ValueError, "sigma must grow more slowly"),
+        (lambda: concentration.clt_error(torch.relu, 9, [math.nan]), ValueError, "x must be numbers of shape"),
+        (lambda: concentration.clt_error(torch.relu, 9, 1.0), ValueError, "x must be numbers of shape"),
+        (lambda: initialization.output(torch.ones(1), torch.ones(2, 3), torch.relu), ValueError, "a and u must have one length"),
+        (lambda: initialization.one_step(torch.ones(3), torch.ones(()), torch.ones(1), 1), ValueError, "gradient must have x's"),
         (lambda: concentration.chi2_bound(3, 0.1, "best"), ValueError, "kind must be one of"),
         (lambda: concentration.chi2_tail(0, 1.0), ValueError, "k must be"),
         (lambda: concentration.bernstein(-1.0, 1.0, 3, 0.1), ValueError, "s2 must be a number from 0"),
@@ -588,3 +616,24 @@ def test_tail_bounds_keep_their_digits_for_gamma_near_1_and_near_0():
         t = math.log(2) - math.log(gamma)
         assert concentration.bernstein(1.0, 1.0, 1, gamma, sides=2) == pytest.approx(math.sqrt(2 * t) + t)
         assert math.isfinite(concentration.chi2_bound(10, gamma, "slide"))
+        sizes = 10**7, 10**7, gamma, 0.5, 0.5
+        steps = initialization.certified_step(*sizes, 1.0, 1.0), initialization.certified_step_any_width(*sizes, 1.0, 1.0, 1.0)
+        assert steps == pytest.approx((2 * math.sqrt(2 * t) / 0.5,) * 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("eta", "v0", "v1", "z"),
+    [(1e200, 1e300, 1e150, 1e200), (1e-200, 1e-300, 1e-200, 1e-250), (1.0, 1e308, 1e154, 1.0), (5e-324, 1e-300, 1e308, 4.94e134),
+     (0.0, 1e-300, 1e308, 0.0), (1e300, 1e-300, 1e300, 9.0)],
+)  # fmt: skip
+def test_the_flip_probability_is_right_at_every_scale(eta, v0, v1, z):
+    assert initialization.flip_probability(eta, v0, v1) == pytest.approx(math.erf(z / math.sqrt(2)), rel=1e-12, abs=0)
+
+
+def test_the_gradients_length_is_right_at_every_scale():
+    for size in (1e-150, 1e150):
+        assert initialization.grad_norm_sq_bound(1000, 1000, 0.5 * size, 0.5 * size**2, 0.05) == pytest.approx(
+            0.386 * size, rel=1e-2
+        )
+    assert initialization.expected_grad_norm_sq(10, 1e308, 1e308) == pytest.approx(1e308)
+    assert concentration.bernstein(1e308, 1.0, 100, 0.1) == pytest.approx(1e155 * math.sqrt(2 * math.log(20)))

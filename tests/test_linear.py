@@ -195,6 +195,20 @@ def test_the_robust_accuracy_of_tsipras_is_what_sampling_finds(epsilon, w1, v):
     assert linear.robust_accuracy_tsipras(0.9, 0.3, 20, epsilon, w1, v) == pytest.approx(found, abs=0.006)
 
 
+@pytest.mark.parametrize("size", [1e-310, 1e-160, 1e160, 1e308])
+def test_the_accuracy_of_tsipras_has_no_unit(size):
+    for d in (10, 2**62):
+        exact = linear.robust_accuracy_tsipras(0.9, 0.3, d, 0.2, 1.0, 0.5)
+        assert linear.robust_accuracy_tsipras(0.9, 0.3, d, 0.2, size, 0.5 * size) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("score", [-1e300, -700.0, -21.0, -19.0, 0.0, 21.0, 700.0])
+def test_the_loss_has_all_its_digits_far_out(score):
+    exact = math.log1p(math.exp(-abs(score))) + max(-score, 0)
+    found = linear.robust_loss_linear(torch.ones(1).double(), score, torch.zeros(1, 1).double(), torch.ones(1), 0.0)
+    assert found == pytest.approx(exact, rel=1e-15, abs=0)
+
+
 def test_the_trade_off_has_its_known_values():
     mean = [linear.robust_accuracy_tsipras(0.95, 0.3, 100, epsilon, 0.0, 1.0) for epsilon in (0.0, 0.1, 0.3, 0.6)]
     assert mean == pytest.approx([0.99865, 0.97725, 0.5, 0.00135], abs=1e-5)
