@@ -8,7 +8,6 @@ without a kernel needs is drawn by ``scripts/frames.py``, which is told of every
 Beside its sliders an explorer may have an ``Input``, such as the file that ``own`` lets the reader choose.
 """
 
-import hashlib
 import html
 import math
 import numbers
@@ -173,8 +172,3 @@ class Explorer:
 def label(name, control):
     """Return what a slider is called: its own label, else the letter or the name of what it moves."""
     return control.label or LABELS.get(name, name)
-
-
-def frames_name(content, alt):
-    """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
-    return hashlib.sha256(content + alt.encode()).hexdigest()[:16] + ".json"
