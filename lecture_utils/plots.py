@@ -12,7 +12,7 @@ import base64
 import html
 import io
 
-import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,18 +32,15 @@ REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero,
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 QUALITY = 70  # of a JPEG or WebP file, of 100
 WIDE = 8  # inches of a figure: on a slide, two thirds of a screen, its text is still as large as 14 points
-# What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
-LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
-RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}
-RC |= {
+LOOKS = {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
 }  # fmt: skip
 
 
 def styled(function):
-    """Run a function under this module's style, and leave matplotlib's own as it is."""
-    return mpl.rc_context(RC)(function)
+    """Run a function under this module's style. What a reader has set (a dark style, LaTeX, other fonts) is for other figures."""
+    return matplotlib.style.context(["default", LOOKS])(function)
 
 
 class Panel:
