@@ -222,11 +222,12 @@ class Curves(Panel):
 
     names: of the curves. x, y: (label, low, high) of the axes. log: "", "x", "y" or "xy".
     ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
+    widths: relative widths of axes for something else, to the left, and of these.
     """
 
-    def __init__(self, names, x, y, log="", size=(WIDE, 3.7), ticks=None, legend=None):
-        super().__init__(size=size)
-        (axes,) = self.axes
+    def __init__(self, names, x, y, log="", size=(WIDE, 3.7), ticks=None, legend=None, widths=(1,)):
+        super().__init__(widths, size)
+        axes = self.axes[-1]
         self.lines = _prepare(axes, names, x, y, log)
         if ticks is not None:
             axes.xaxis.set_minor_locator(NullLocator())
@@ -438,8 +439,8 @@ class Planes(Panel):
         return self.showing(alt)
 
 
-class Distribution(Panel):
-    """Histograms of samples over one axis, and beside them curves with a vertical line that can move along them.
+class Distribution(Curves):
+    """Histograms of samples over one axis, and beside them ``Curves``.
 
     samples: names of the histograms. density: name of a smooth line over them, or None. edges: name of vertical lines, or None.
     values: (label, low, high) of the histograms' axis; what lies outside is counted in the first and the last bin.
@@ -447,8 +448,8 @@ class Distribution(Panel):
     """
 
     def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(WIDE, 4.1)):
-        super().__init__((1, 1.1), size)
-        (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
+        super().__init__(names, x, y, log, size, widths=(1, 1.1))
+        left, self.grid = self.axes[0], np.linspace(*values[1:], 49)
         left.set(xlabel=values[0], xlim=values[1:], ylim=(0, height), ylabel="density")
         looks = {"fill": True, "alpha": 0.35}, {"linewidth": 2.5}  # of the first histogram, and of the others
         self.steps = [
@@ -459,11 +460,9 @@ class Distribution(Panel):
         line = {"color": VERMILION, "linestyle": "--"}
         self.edges = [left.axvline(0, label=label, **line) for label in (edges, None)] if edges else []
         over = {"loc": "lower left", "bbox_to_anchor": (-0.1, 1.0), "borderpad": 0, "labelspacing": 0.2}
-        left.legend(**over)
-        self.curves = _prepare(right, names, x, y, log)
-        self.mark = right.axvline(x[1], color="#777777", linewidth=2)
-        right.legend(**over)
-        self.moves(*self.steps, *self.density, *self.edges, self.mark, *self.curves)
+        for axes in self.axes:
+            axes.legend(**over)
+        self.moves(*self.steps, *self.density, *self.edges)
 
     def update(self, samples, x, curves, mark, alt, density=None, edges=None):
         """samples: one sequence a histogram. x, curves: of the curves, mark: where their vertical line stands.
@@ -477,7 +476,4 @@ class Distribution(Panel):
             line.set_data(*density)
         for line, place in zip(self.edges, edges or (), strict=True):
             line.set_xdata([place, place])
-        for line, values in zip(self.curves, curves, strict=True):
-            line.set_data(x, values)
-        self.mark.set_xdata([mark, mark])
-        return self.showing(alt)
+        return super().update(x, curves, alt, mark)
