@@ -16,7 +16,6 @@ import matplotlib.style
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
@@ -28,7 +27,8 @@ STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, 
 STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
 MARKERS = "os^vD"
 CLASSES = (VERMILION, "none"), (BLUE, "none")  # dots of the classes -1 and +1
-REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
+REGIONS = np.array([(150, 200, 230), (245, 245, 245), (245, 195, 130)], np.uint8)  # above zero, zero, below zero
+PALE = np.array([(246, 199, 163), (169, 211, 234)], np.uint8)  # the colours of the classes -1 and +1, pale
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 QUALITY = 70  # of a JPEG or WebP file, of 100
 WIDE = 8  # inches of a figure: on a slide, two thirds of a screen, its text is still as large as 14 points
@@ -268,6 +268,13 @@ def _lines(axes, names, styles=STYLES, **look):
     return [axes.plot([], [], color=c, linestyle=s, marker=m, label=name, **look)[0] for name, (c, s), m in looks]
 
 
+def _plane(axes, x, y):
+    """Label axes (label, low, high) with one unit, and return an image that fills them, its bottom row first."""
+    axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
+    axes.grid(False)
+    return axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest", aspect="equal")
+
+
 class Square(Panel):
     """Paths of points in the plane inside the square |delta|_inf <= epsilon, and beside them one curve.
 
@@ -334,14 +341,9 @@ class Regions(Panel):
 
     def __init__(self, titles, x, y, names, size=(WIDE, 3.6)):
         super().__init__([1] * len(titles), size)
-        shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
         for axes, title in zip(self.axes, titles, strict=True):
-            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
             axes.set_title(title, fontsize=14)
-            axes.grid(False)
-        extent = (*x[1:], *y[1:])
-        options = {"extent": extent, "origin": "lower", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
-        self.fields = [axes.imshow([[0.0]], shades, **options) for axes in self.axes]
+        self.fields = [_plane(axes, x, y) for axes in self.axes]
         self.dots = [_lines(axes, names, CLASSES, marker=MARKERS, markersize=4) for axes in self.axes]
         for field, dots in zip(self.fields, self.dots, strict=True):
             self.moves(field, *dots)
@@ -350,7 +352,7 @@ class Regions(Panel):
     def update(self, fields, points, labels, alt):
         """fields: one array a plane, rows from low to high y, positive in the second class. points: (n, 2). labels: -1, +1."""
         for artist, dots, values in zip(self.fields, self.dots, fields, strict=True):
-            artist.set_data(np.asarray(values) > 0)
+            artist.set_data(PALE[(np.asarray(values) > 0).astype(int)])
             for line, label in zip(dots, (-1, 1), strict=True):
                 line.set_data(*np.asarray(points)[np.asarray(labels) == label].T)
         return self.showing(alt)
@@ -409,19 +411,14 @@ class Planes(Panel):
 
     def __init__(self, columns, x, y, regions, points, circles, size=(WIDE, 4.5)):
         super().__init__([1] * columns, size)
-        self.fields, self.circles, self.points = [], [], []
+        self.fields, self.circles, self.points = [_plane(axes, x, y) for axes in self.axes], [], []
         self.titles = [axes.set_title("\n", fontsize=14) for axes in self.axes]
         for axes in self.axes:
-            axes.grid(False)
-            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
-            shown = axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest")
-            self.fields.append(shown)
             looks = zip(circles, CIRCLES, strict=False)
             rings = [Circle((0, 0), 0.0, fill=False, lw=2.5, ls=style, ec=colour, label=name) for name, (colour, style) in looks]
             self.circles.append([axes.add_patch(ring) for ring in rings])
             self.points.append(_lines(axes, points, [(BLACK, "none")] * 4, marker="os^X", markersize=10))
-        colours = [np.array(colour) / 255 for colour in REGIONS]
-        parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
+        parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, REGIONS / 255, strict=True)]
         lines = [Line2D([], [], color=c, linestyle=s, label=name) for name, (c, s) in zip(circles, CIRCLES, strict=False)]
         self.figure.legend(handles=[*parts, *self.points[0], *lines], loc="outside lower center", ncols=3, labelspacing=0.2)
         for field, rings, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
@@ -430,7 +427,7 @@ class Planes(Panel):
     def update(self, fields, radii, points, titles, alt):
         """For each plane: numbers on a grid, the bottom row first; the circles' radii; (x, y) of each point; its title."""
         for plane, (field, title) in enumerate(zip(fields, titles, strict=True)):
-            self.fields[plane].set_data(np.array(REGIONS, np.uint8)[1 - np.sign(np.asarray(field)).astype(int)])
+            self.fields[plane].set_data(REGIONS[1 - np.sign(np.asarray(field)).astype(int)])
             for ring, radius in zip(self.circles[plane], radii[plane], strict=True):
                 ring.set_radius(radius)
             for dot, place in zip(self.points[plane], points[plane], strict=True):
