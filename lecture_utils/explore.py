@@ -90,7 +90,7 @@ class Explorer:
             name: widgets.SelectionSlider(
                 options=[(control.text.format(value), value) for value in control.values],
                 value=control.default,
-                description=label(name, control),
+                description=control.label or LABELS.get(name, name),
             )
             for name, control in self.controls.items()
         }
@@ -167,8 +167,3 @@ class Explorer:
         for told in WHEN_SHOWN:
             told(self)
         return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture
-
-
-def label(name, control):
-    """Return what a slider is called: its own label, else the letter or the name of what it moves."""
-    return control.label or LABELS.get(name, name)
