@@ -244,21 +244,18 @@ class Curves(Panel):
 
         mark: where the vertical line stands, if anywhere. band: (from, to) of the part of the x axis that is shaded, if any.
         """
-        self.band.set_visible(band is not None)
-        if band is not None:
-            self.band.set(x=band[0], width=band[1] - band[0])
+        start, end = band or (0, 0)
+        self.band.set(visible=band is not None, x=start, width=end - start)
         for line, values in zip(self.lines, curves, strict=True):
             line.set_data(x, values)
-        self.mark.set_visible(mark is not None)
-        self.mark.set_xdata([mark, mark])
+        self.mark.set(visible=mark is not None, xdata=[mark, mark])
         return self.showing(alt)
 
 
 def _prepare(axes, names, x, y, log=""):
     """Label axes (label, low, high), and return one empty line a name."""
-    axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
-    axes.set_xscale("log" if "x" in log else "linear")
-    axes.set_yscale("log" if "y" in log else "linear")
+    axes.set(xlabel=x[0], xlim=x[1:], xscale="log" if "x" in log else "linear")
+    axes.set(ylabel=y[0], ylim=y[1:], yscale="log" if "y" in log else "linear")
     return _lines(axes, names)
 
 
