@@ -8,7 +8,6 @@ without a kernel needs is drawn by ``scripts/frames.py``, which is told of every
 Beside its sliders an explorer may have an ``Input``, such as the file that ``own`` lets the reader choose.
 """
 
-import hashlib
 import html
 import math
 import numbers
@@ -91,7 +90,7 @@ class Explorer:
             name: widgets.SelectionSlider(
                 options=[(control.text.format(value), value) for value in control.values],
                 value=control.default,
-                description=label(name, control),
+                description=control.label or LABELS.get(name, name),
             )
             for name, control in self.controls.items()
         }
@@ -168,13 +167,3 @@ class Explorer:
         for told in WHEN_SHOWN:
             told(self)
         return self.widget._repr_mimebundle_() | picture(*self.frame())  # the live sliders, else the picture
-
-
-def label(name, control):
-    """Return what a slider is called: its own label, else the letter or the name of what it moves."""
-    return control.label or LABELS.get(name, name)
-
-
-def frames_name(content, alt):
-    """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
-    return hashlib.sha256(content + alt.encode()).hexdigest()[:16] + ".json"

@@ -175,8 +175,7 @@ def has_weights(name):
     """Return whether ``pretrained(name)`` finds its weights on this machine, without a network."""
     if name == "efficientnet_lite0":
         return efficientnet.weights_file() is not None
-    file = _described(name).url.rsplit("/", 1)[-1]
-    return any((place / file).exists() for place in _checkpoints())
+    return any(path.exists() for path in _places(_described(name)))
 
 
 def _described(name):
@@ -187,9 +186,9 @@ def _described(name):
     return models.get_model_weights(name).DEFAULT
 
 
-def _checkpoints():
-    """Return the folders in which weights are looked for."""
-    return data.folder() / "hub" / "checkpoints", Path(torch.hub.get_dir(), "checkpoints")
+def _places(weights):
+    """Return the two paths at which a file of weights is looked for: in the folder of data sets, and in torch's cache."""
+    return [Path(folder, "checkpoints", Path(weights.url).name) for folder in (data.folder() / "hub", torch.hub.get_dir())]
 
 
 def pretrained(name):
@@ -209,16 +208,15 @@ def pretrained(name):
         model.categories = models.AlexNet_Weights.DEFAULT.meta["categories"]  # ImageNet's, as every network's there
         return model
     weights = _described(name)
-    file = weights.url.rsplit("/", 1)[-1]
-    sha256 = torch.hub.HASH_REGEX.search(file)[1]
-    own, default = _checkpoints()
+    own, default = _places(weights)
+    sha256 = torch.hub.HASH_REGEX.search(own.name)[1]
 
     def download(folder):
-        torch.hub.download_url_to_file(weights.url, str(folder / file), sha256, progress=False)
+        torch.hub.download_url_to_file(weights.url, str(folder / default.name), sha256, progress=False)
 
     try:
-        place = own if (own / file).exists() else default
-        state = data.fetched(lambda: data.read_weights(place / file, sha256), download, default)
+        path = own if own.exists() else default
+        state = data.fetched(lambda: data.read_weights(path, sha256), download, default.parent)
         with BUILDING, torch.device("cpu"):  # torchvision's builders rename old weights, but would load them as a pickle
             weights.get_state_dict = lambda **_: state
             try:
@@ -227,9 +225,9 @@ def pretrained(name):
                 del weights.get_state_dict
     except Exception as error:  # weights of another network, too, raise errors of every kind
         raise FileNotFoundError(
-            f"no weights for {name!r}: {file} could not be read from {own} or {default}, nor "
+            f"no weights for {name!r}: {own.name} could not be read from {own.parent} or {default.parent}, nor "
             f"downloaded ({error}). Where there is a network, call networks.pretrained({name!r}) once, or copy the file "
-            f"to {own} (a damaged copy: delete it first)."
+            f"to {own.parent} (a damaged copy: delete it first)."
         ) from error
     preprocess = weights.transforms()
     with torch.device("cpu"):

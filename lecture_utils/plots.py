@@ -12,11 +12,10 @@ import base64
 import html
 import io
 
-import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
@@ -28,22 +27,20 @@ STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, 
 STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
 MARKERS = "os^vD"
 CLASSES = (VERMILION, "none"), (BLUE, "none")  # dots of the classes -1 and +1
-REGIONS = (150, 200, 230), (245, 245, 245), (245, 195, 130)  # above zero, zero, below zero
+REGIONS = np.array([(150, 200, 230), (245, 245, 245), (245, 195, 130)], np.uint8)  # above zero, zero, below zero
+PALE = np.array([(246, 199, 163), (169, 211, 234)], np.uint8)  # the colours of the classes -1 and +1, pale
 CIRCLES = (BLACK, "-"), (BLUE, "--"), (VERMILION, ":")
 QUALITY = 70  # of a JPEG or WebP file, of 100
 WIDE = 8  # inches of a figure: on a slide, two thirds of a screen, its text is still as large as 14 points
-# What a reader has set (a dark style, LaTeX, other fonts) is for the reader's own figures.
-LOOKS = "agg", "axes", "figure.", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "pat", "scatter"
-RC = {key: value for key, value in mpl.rcParamsDefault.items() if key.startswith((*LOOKS, "text", "xtick", "ytick"))}
-RC |= {
+LOOKS = {
     "font.size": 14, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
     "legend.frameon": False, "legend.fontsize": 14, "lines.linewidth": 2.5, "axes.axisbelow": True,
 }  # fmt: skip
 
 
 def styled(function):
-    """Run a function under this module's style, and leave matplotlib's own as it is."""
-    return mpl.rc_context(RC)(function)
+    """Run a function under this module's style. What a reader has set (a dark style, LaTeX, other fonts) is for other figures."""
+    return matplotlib.style.context(["default", LOOKS])(function)
 
 
 class Panel:
@@ -225,11 +222,12 @@ class Curves(Panel):
 
     names: of the curves. x, y: (label, low, high) of the axes. log: "", "x", "y" or "xy".
     ticks: the marked values of x, if given. legend: where it stands, if given, such as "lower left".
+    widths: relative widths of axes for something else, to the left, and of these.
     """
 
-    def __init__(self, names, x, y, log="", size=(WIDE, 3.7), ticks=None, legend=None):
-        super().__init__(size=size)
-        (axes,) = self.axes
+    def __init__(self, names, x, y, log="", size=(WIDE, 3.7), ticks=None, legend=None, widths=(1,)):
+        super().__init__(widths, size)
+        axes = self.axes[-1]
         self.lines = _prepare(axes, names, x, y, log)
         if ticks is not None:
             axes.xaxis.set_minor_locator(NullLocator())
@@ -246,21 +244,18 @@ class Curves(Panel):
 
         mark: where the vertical line stands, if anywhere. band: (from, to) of the part of the x axis that is shaded, if any.
         """
-        self.band.set_visible(band is not None)
-        if band is not None:
-            self.band.set(x=band[0], width=band[1] - band[0])
+        start, end = band or (0, 0)
+        self.band.set(visible=band is not None, x=start, width=end - start)
         for line, values in zip(self.lines, curves, strict=True):
             line.set_data(x, values)
-        self.mark.set_visible(mark is not None)
-        self.mark.set_xdata([mark, mark])
+        self.mark.set(visible=mark is not None, xdata=[mark, mark])
         return self.showing(alt)
 
 
 def _prepare(axes, names, x, y, log=""):
     """Label axes (label, low, high), and return one empty line a name."""
-    axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
-    axes.set_xscale("log" if "x" in log else "linear")
-    axes.set_yscale("log" if "y" in log else "linear")
+    axes.set(xlabel=x[0], xlim=x[1:], xscale="log" if "x" in log else "linear")
+    axes.set(ylabel=y[0], ylim=y[1:], yscale="log" if "y" in log else "linear")
     return _lines(axes, names)
 
 
@@ -268,6 +263,13 @@ def _lines(axes, names, styles=STYLES, **look):
     """Return one empty line a name, each in its own style; with markers, ``marker`` holds one each."""
     looks = zip(names, styles, look.pop("marker", [""] * len(names)), strict=False)
     return [axes.plot([], [], color=c, linestyle=s, marker=m, label=name, **look)[0] for name, (c, s), m in looks]
+
+
+def _plane(axes, x, y):
+    """Label axes (label, low, high) with one unit, and return an image that fills them, its bottom row first."""
+    axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:])
+    axes.grid(False)
+    return axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest", aspect="equal")
 
 
 class Square(Panel):
@@ -336,14 +338,9 @@ class Regions(Panel):
 
     def __init__(self, titles, x, y, names, size=(WIDE, 3.6)):
         super().__init__([1] * len(titles), size)
-        shades = ListedColormap(["#f6c7a3", "#a9d3ea"])  # the classes' own colours, pale
         for axes, title in zip(self.axes, titles, strict=True):
-            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
             axes.set_title(title, fontsize=14)
-            axes.grid(False)
-        extent = (*x[1:], *y[1:])
-        options = {"extent": extent, "origin": "lower", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
-        self.fields = [axes.imshow([[0.0]], shades, **options) for axes in self.axes]
+        self.fields = [_plane(axes, x, y) for axes in self.axes]
         self.dots = [_lines(axes, names, CLASSES, marker=MARKERS, markersize=4) for axes in self.axes]
         for field, dots in zip(self.fields, self.dots, strict=True):
             self.moves(field, *dots)
@@ -352,7 +349,7 @@ class Regions(Panel):
     def update(self, fields, points, labels, alt):
         """fields: one array a plane, rows from low to high y, positive in the second class. points: (n, 2). labels: -1, +1."""
         for artist, dots, values in zip(self.fields, self.dots, fields, strict=True):
-            artist.set_data(np.asarray(values) > 0)
+            artist.set_data(PALE[(np.asarray(values) > 0).astype(int)])
             for line, label in zip(dots, (-1, 1), strict=True):
                 line.set_data(*np.asarray(points)[np.asarray(labels) == label].T)
         return self.showing(alt)
@@ -411,19 +408,14 @@ class Planes(Panel):
 
     def __init__(self, columns, x, y, regions, points, circles, size=(WIDE, 4.5)):
         super().__init__([1] * columns, size)
-        self.fields, self.circles, self.points = [], [], []
+        self.fields, self.circles, self.points = [_plane(axes, x, y) for axes in self.axes], [], []
         self.titles = [axes.set_title("\n", fontsize=14) for axes in self.axes]
         for axes in self.axes:
-            axes.grid(False)
-            axes.set(xlabel=x[0], xlim=x[1:], ylabel=y[0], ylim=y[1:], aspect="equal")
-            shown = axes.imshow(np.zeros((1, 1, 3)), extent=(*x[1:], *y[1:]), origin="lower", interpolation="nearest")
-            self.fields.append(shown)
             looks = zip(circles, CIRCLES, strict=False)
             rings = [Circle((0, 0), 0.0, fill=False, lw=2.5, ls=style, ec=colour, label=name) for name, (colour, style) in looks]
             self.circles.append([axes.add_patch(ring) for ring in rings])
             self.points.append(_lines(axes, points, [(BLACK, "none")] * 4, marker="os^X", markersize=10))
-        colours = [np.array(colour) / 255 for colour in REGIONS]
-        parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, colours, strict=True)]
+        parts = [Patch(facecolor=c, edgecolor=BLACK, label=name) for name, c in zip(regions, REGIONS / 255, strict=True)]
         lines = [Line2D([], [], color=c, linestyle=s, label=name) for name, (c, s) in zip(circles, CIRCLES, strict=False)]
         self.figure.legend(handles=[*parts, *self.points[0], *lines], loc="outside lower center", ncols=3, labelspacing=0.2)
         for field, rings, points, title in zip(self.fields, self.circles, self.points, self.titles, strict=True):
@@ -432,7 +424,7 @@ class Planes(Panel):
     def update(self, fields, radii, points, titles, alt):
         """For each plane: numbers on a grid, the bottom row first; the circles' radii; (x, y) of each point; its title."""
         for plane, (field, title) in enumerate(zip(fields, titles, strict=True)):
-            self.fields[plane].set_data(np.array(REGIONS, np.uint8)[1 - np.sign(np.asarray(field)).astype(int)])
+            self.fields[plane].set_data(REGIONS[1 - np.sign(np.asarray(field)).astype(int)])
             for ring, radius in zip(self.circles[plane], radii[plane], strict=True):
                 ring.set_radius(radius)
             for dot, place in zip(self.points[plane], points[plane], strict=True):
@@ -441,8 +433,8 @@ class Planes(Panel):
         return self.showing(alt)
 
 
-class Distribution(Panel):
-    """Histograms of samples over one axis, and beside them curves with a vertical line that can move along them.
+class Distribution(Curves):
+    """Histograms of samples over one axis, and beside them ``Curves``.
 
     samples: names of the histograms. density: name of a smooth line over them, or None. edges: name of vertical lines, or None.
     values: (label, low, high) of the histograms' axis; what lies outside is counted in the first and the last bin.
@@ -450,8 +442,8 @@ class Distribution(Panel):
     """
 
     def __init__(self, samples, values, height, names, x, y, log="", density=None, edges=None, size=(WIDE, 4.1)):
-        super().__init__((1, 1.1), size)
-        (left, right), self.grid = self.axes, np.linspace(*values[1:], 49)
+        super().__init__(names, x, y, log, size, widths=(1, 1.1))
+        left, self.grid = self.axes[0], np.linspace(*values[1:], 49)
         left.set(xlabel=values[0], xlim=values[1:], ylim=(0, height), ylabel="density")
         looks = {"fill": True, "alpha": 0.35}, {"linewidth": 2.5}  # of the first histogram, and of the others
         self.steps = [
@@ -462,11 +454,9 @@ class Distribution(Panel):
         line = {"color": VERMILION, "linestyle": "--"}
         self.edges = [left.axvline(0, label=label, **line) for label in (edges, None)] if edges else []
         over = {"loc": "lower left", "bbox_to_anchor": (-0.1, 1.0), "borderpad": 0, "labelspacing": 0.2}
-        left.legend(**over)
-        self.curves = _prepare(right, names, x, y, log)
-        self.mark = right.axvline(x[1], color="#777777", linewidth=2)
-        right.legend(**over)
-        self.moves(*self.steps, *self.density, *self.edges, self.mark, *self.curves)
+        for axes in self.axes:
+            axes.legend(**over)
+        self.moves(*self.steps, *self.density, *self.edges)
 
     def update(self, samples, x, curves, mark, alt, density=None, edges=None):
         """samples: one sequence a histogram. x, curves: of the curves, mark: where their vertical line stands.
@@ -480,7 +470,4 @@ class Distribution(Panel):
             line.set_data(*density)
         for line, place in zip(self.edges, edges or (), strict=True):
             line.set_xdata([place, place])
-        for line, values in zip(self.curves, curves, strict=True):
-            line.set_data(x, values)
-        self.mark.set_xdata([mark, mark])
-        return self.showing(alt)
+        return super().update(x, curves, alt, mark)

@@ -92,24 +92,23 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
 
 
 def _integers(array):
-    """Return Python's integers and e, such that array = integers * 2^e exactly."""
-    mantissa, exponent = np.frexp(array)
-    shift = np.where(mantissa == 0, 0, exponent - exponent.min(initial=0))
-    return (mantissa * 2.0**53).astype(np.int64).astype(object) * 2 ** shift.astype(object), int(exponent.min(initial=0)) - 53
+    """Return Python's integers and a common denominator, such that array = integers / denominator exactly."""
+    ratios = [value.as_integer_ratio() for value in array.ravel().tolist()]
+    unit = max((below for _, below in ratios), default=1)  # they are powers of two
+    return np.array([above * (unit // below) for above, below in ratios], dtype=object).reshape(array.shape), unit
 
 
 class _Exact:
     """The network in integers."""
 
     def __init__(self, W, b, a):
-        (self.W, self.W_power), (self.b, self.b_power), (self.a, _) = map(_integers, (W, b, a))
+        (self.W, self.W_unit), (self.b, self.b_unit), (self.a, _) = map(_integers, (W, b, a))
 
     def preactivations(self, *parts):
-        """Return W (sum of the parts) + b as integers, and the power of two that they are multiples of."""
-        point, power = _integers(np.stack(parts))
-        power += self.W_power
-        least = min(power, self.b_power)
-        return (self.W @ point.sum(0)) * 2 ** (power - least) + self.b * 2 ** (self.b_power - least), least
+        """Return W (sum of the parts) + b as integers, and their denominator."""
+        point, unit = _integers(np.stack(parts))
+        unit *= self.W_unit
+        return (self.W @ point.sum(0)) * self.b_unit + self.b * unit, unit * self.b_unit
 
     def output(self, *parts):
         """Return f at the sum of the parts, times a positive number."""
@@ -120,9 +119,9 @@ class _Point:
     """P and Q around one point; for the Euclidean length in a basis of the weights' span, which no shortest delta leaves."""
 
     def __init__(self, exact, W, a, x, y, strict, largest):
-        self.z, power = exact.preactivations(x)
+        self.z, unit = exact.preactivations(x)
         self.exact, self.x, self.y, self.strict, self.largest = exact, x, y, strict, largest
-        weights, z = np.abs(a)[:, None] * W, np.abs(a) * [v / 2**-power if power < 0 else float(v * 2**power) for v in self.z]
+        weights, z = np.abs(a)[:, None] * W, np.abs(a) * [v / unit for v in self.z]
         self.basis = np.linalg.qr(W.T)[0] if len(W) < W.shape[1] and not largest else np.eye(W.shape[1])
         weights, same, opposite = weights @ self.basis, y * a > 0, y * a < 0
         self.names = np.flatnonzero(same), np.flatnonzero(opposite)

@@ -176,7 +176,8 @@ def fit(
         parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
     history, file, data = History(), Path(checkpoint) if checkpoint else None, ""
     if file:
-        data = f"{_fingerprint(x, y)} {(epochs, batch_size, learning_rate, warmup, average, attack is not None)}"
+        samples = hashlib.sha256(save({"x": x.contiguous(), "y": y.contiguous()})).hexdigest()  # of shapes and types, too
+        data = f"{samples} {(epochs, batch_size, learning_rate, warmup, average, attack is not None)}"
     if file and file.exists():
         state = _read(file, data)
         try:
@@ -209,7 +210,9 @@ def fit(
                     parts["average"].update_parameters(model)
                 total += loss * len(batch)
                 bar.update()
-            measured = _measured(judged, validation, judge or attack)
+            measured = {"accuracy": accuracy(judged, *validation)} if validation else {}
+            if validation and (judge or attack):
+                measured["robust"] = accuracy(judged, *validation, judge or attack)
             history.loss.append(total / len(x))
             for name, value in measured.items():
                 getattr(history, name).append(value)
@@ -230,21 +233,10 @@ def fit(
     return history
 
 
-def _measured(model, validation, attack):
-    """Return the accuracies that ``fit`` records: none, the clean one, or the clean and the robust one."""
-    found = {"accuracy": accuracy(model, *validation)} if validation else {}
-    return found | ({"robust": accuracy(model, *validation, attack)} if validation and attack else {})
-
-
 def _batches(order, size):
     """Return the indices in batches; a last one of a single sample joins the one before: batch normalisation needs two."""
     parts = list(order.split(size))
     return parts if len(parts) == 1 or len(parts[-1]) > 1 or size == 1 else [*parts[:-2], torch.cat(parts[-2:])]
-
-
-def _fingerprint(x, y):
-    """Return a hash of what the tensors hold, of their shapes and types."""
-    return hashlib.sha256(save({"x": x.contiguous(), "y": y.contiguous()})).hexdigest()
 
 
 def _read(file, data):

@@ -7,7 +7,7 @@ import json
 
 from PIL import Image
 
-from lecture_utils.explore import frames_name
+from frames import frames_name
 from lecture_utils.plots import mime
 
 

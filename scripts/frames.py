@@ -5,6 +5,7 @@ the folder that the environment's LECTURE_FRAMES names.
 """
 
 import base64
+import hashlib
 import io
 import itertools
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lecture_utils.explore import WHEN_SHOWN, frames_name, label
+from lecture_utils.explore import WHEN_SHOWN
 from lecture_utils.plots import QUALITY
 
 SMALL = 3 * 32 * 32  # numbers: an image of CIFAR-10
@@ -29,6 +30,11 @@ def write(explorer):
     if explorer.controls:
         path = Path(os.environ["LECTURE_FRAMES"], frames_name(*explorer.frame()))
         path.write_text(json.dumps(exported(explorer), ensure_ascii=False), encoding="utf-8")
+
+
+def frames_name(content, alt):
+    """Return the name of the file with an explorer's frames, given picture and text of its default position, as stored."""
+    return hashlib.sha256(content + alt.encode()).hexdigest()[:16] + ".json"
 
 
 def exported(explorer, most=MOST):
@@ -67,8 +73,8 @@ def exported(explorer, most=MOST):
     places, pictures = sorted(found), list(numbers)
     return {
         "sliders": [
-            {"label": label(name, one), "texts": [one.text.format(one.values[i]) for i in indices], "start": start}
-            for name, one, indices, start in zip(names, controls, kept, starts, strict=True)
+            {"label": one.description, "texts": [one.options[i][0] for i in indices], "start": start}
+            for one, indices, start in zip(explorer.sliders.values(), kept, starts, strict=True)
         ],
         "alts": [found[place][1] for place in places],
         "shown": [[number for number in found[place][0] if pictures[number]] for place in places],

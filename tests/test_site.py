@@ -24,7 +24,7 @@ import links
 import mathml
 from executions import NOTEBOOKS
 from lecture_utils import data, plots
-from lecture_utils.explore import explore, frames_name, slider
+from lecture_utils.explore import explore, slider
 
 lab = pytest.importorskip("lab", reason="needs playwright: pip install lecture-utils[test]")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -576,7 +576,7 @@ def test_an_explorer_writes_its_frames_where_the_environment_says(monkeypatch, t
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(f"{explore.__module__}.WHEN_SHOWN", [frames.write])
     made._repr_mimebundle_()
-    written = json.loads((tmp_path / frames_name(*made.frame())).read_text(encoding="utf-8"))
+    written = json.loads((tmp_path / frames.frames_name(*made.frame())).read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(frames.exported(made)))
 
 
