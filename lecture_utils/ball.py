@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from .checks import check_choice, check_count, check_floats, check_number, check_pixels, described, require
+from .checks import check_choice, check_count, check_floats, check_generator, check_number, check_pixels, described, require
 
 
 def project_linf(delta, x, epsilon, low=0.0, high=1.0):
@@ -108,7 +108,7 @@ def lengths(v):
 
 def fresh(generator, x):
     """Return the generator, or a fresh one of seed 0 on x's device where it is None."""
-    return generator if generator is not None else torch.Generator(x.device).manual_seed(0)
+    return check_generator(generator, 0, x.device)
 
 
 def shrink(delta, radius):

@@ -163,7 +163,10 @@ def check_points(X, y):
     check_signs(y, len(X))
 
 
-def check_generator(generator):
+def check_generator(generator, seed=None, device="cpu"):
+    """Return a generator; None stands for a fresh one of this seed, where there is one."""
+    if generator is None and seed is not None:
+        return torch.Generator(device).manual_seed(seed)
     require(isinstance(generator, torch.Generator), f"generator must be a torch.Generator, got {described(generator)}", TypeError)
     return generator
 

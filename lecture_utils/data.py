@@ -393,7 +393,7 @@ def sphere(m, d, generator=None):
     generator: None takes a fresh one, seed 0.
     """
     m, d = check_count("m", m), check_count("d", d)
-    generator = check_generator(torch.Generator("cpu").manual_seed(0) if generator is None else generator)
+    generator = check_generator(generator, seed=0)
     directions = torch.randn(m, d, generator=generator, dtype=torch.float64, device=generator.device)
     return math.sqrt(d) * directions / directions.norm(dim=1, keepdim=True)
 
@@ -406,7 +406,7 @@ def equicorrelated(m, d, c, generator=None):
     check_count("m", m)
     check_count("d", d, least=m + 1)
     check_coherence(c)
-    generator = check_generator(torch.Generator("cpu").manual_seed(0) if generator is None else generator)
+    generator = check_generator(generator, seed=0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])
 

@@ -15,6 +15,7 @@ from .checks import (
     check_coherence,
     check_count,
     check_floats,
+    check_generator,
     check_number,
     check_points,
     check_shape,
@@ -157,7 +158,7 @@ def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=No
     m, d = X.shape
     width = max(2 * m, 32) if width is None else width
     width, max_steps, loss = check_count("width", width), check_count("max_steps", max_steps), check_number("loss", loss, 0)
-    generator = generator if generator is not None else torch.Generator("cpu").manual_seed(1)
+    generator = check_generator(generator, seed=1)
     W = 0.01 / math.sqrt(d) * torch.randn(width, d, generator=generator, dtype=X.dtype, device=generator.device).to(X.device)
     a = 0.01 * (2.0 * torch.randint(2, (width,), generator=generator, device=generator.device) - 1).to(X)
     b = torch.zeros_like(a)

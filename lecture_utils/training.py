@@ -20,9 +20,11 @@ from tqdm.auto import tqdm
 
 from . import attacks
 from .attacks import cross_entropy
+from .ball import bounds, fresh, radius_of, random_point
 from .checks import (
     check_count,
     check_function,
+    check_generator,
     check_labels,
     check_number,
     check_pixels,
@@ -109,16 +111,15 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     Each backward pass gives two gradients: the one in the weights makes a step of the optimizer, the one in x moves delta by
     epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
     """
-    epsilon = check_number("epsilon", epsilon, 0)
-    check_count("replays", replays)
-    check_pixels(x, 0.0, 1.0)
+    low, high = check_pixels(x)
     check_labels("y", y, x)
-    lower, upper = (-x).clamp(min=-epsilon), (1 - x).clamp(max=epsilon)
-    delta = lower + (upper - lower) * torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    for _ in range(replays):
+    radius = radius_of(epsilon, x, most=2)
+    lower, upper = bounds(x, radius, low, high)
+    delta = random_point(radius, lower, upper, "linf", fresh(generator, x))
+    for _ in range(check_count("replays", replays)):
         delta.requires_grad_()
         loss = _descend(model, optimizer, x + delta, y)
-        delta = (delta.detach() + epsilon * delta.grad.sign()).clamp(lower, upper)
+        delta = (delta.detach() + radius * delta.grad.sign()).clamp(lower, upper)
     return loss
 
 
@@ -169,7 +170,7 @@ def fit(
     _check_gradients()
     if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
         raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")
-    generator = generator if generator is not None else torch.Generator("cpu").manual_seed(0)
+    generator = check_generator(generator, seed=0)
     optimizer = optimizer(model.parameters(), lr=learning_rate)
     parts = {"model": model, "optimizer": optimizer}
     if average:

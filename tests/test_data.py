@@ -222,13 +222,6 @@ def test_without_a_network_there_is_one_readable_error(folder, monkeypatch, name
     assert list(folder.iterdir()) == []
 
 
-def test_the_words_for_missing_files_are_still_torchvisions(folder):
-    # data.load tells missing files from damaged ones by these words.
-    for reader in (datasets.MNIST, datasets.CIFAR10):
-        with pytest.raises(RuntimeError, match="not found"):
-            reader(folder, download=False)
-
-
 @pytest.mark.parametrize(
     "interruption", [OSError("disk full"), ConnectionResetError("reset"), EOFError("cut"), KeyboardInterrupt()]
 )

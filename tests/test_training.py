@@ -529,3 +529,13 @@ def test_a_free_step_says_what_it_cannot_take(change, words):
     y = y + change["labels"] if "labels" in change else y
     with pytest.raises((TypeError, ValueError), match=words):
         training.free_step(model, optimizer, change.get("scale", 1) * x, y, epsilon=0.1, replays=change.get("replays", 4))
+
+
+def test_a_free_step_draws_no_global_random_number_and_stays_in_the_ball():
+    x, y, seen = torch.rand(20, 1, 8, 8, generator=seeded(0)), torch.arange(20) % 10, []
+    model = networks.small_cnn(8, 0.5, 0.5)
+    model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach() - x))
+    before = torch.get_rng_state()
+    training.free_step(model, torch.optim.SGD(model.parameters(), lr=0.1), x, y, epsilon=0.1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert max(delta.abs().max() for delta in seen) <= 0.1 + 1e-7 and len(seen) == 4
