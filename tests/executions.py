@@ -29,7 +29,6 @@ MOVES = """
 import base64
 import itertools
 import lecture_utils.explore
-from frames import frames_name
 
 def move(explorer):
     frames, controls = [], explorer.controls.values()
@@ -42,8 +41,7 @@ def move(explorer):
     assert all(png and alt for _, png, alt in frames), "a picture without an alternative text"
     assert len({alt for _, _, alt in frames}) > 1, f"the alternative text does not follow the sliders: {frames[0][2]}"
     live = [(texts, base64.b64encode(png).decode(), alt) for texts, png, alt in frames]
-    name = frames_name(*frames[-1][1:])
-    display({"application/json": {"name": name, "frames": live}}, raw=True)
+    display({"application/json": live}, raw=True)
 
 shown = {id(one): one for one in [*globals().values(), *Out.values()] if isinstance(one, lecture_utils.explore.Explorer)}
 for explorer in shown.values():

@@ -630,7 +630,7 @@ def live_frames(path):
     """Return {explorer: [(texts of its sliders, PNG as base64, alternative text)]}, from the cell that moves all sliders."""
     outputs = [one for cell in executions.code_cells(execute.read(path)) if cell.id == "moves" for one in cell.outputs]
     found = [one.data["application/json"] for one in outputs if "application/json" in one.get("data", {})]
-    return {Path(one["name"]).stem: one["frames"] for one in found}
+    return {Path(frames.frames_name(base64.b64decode(one[-1][1]), one[-1][2])).stem: one for one in found}  # the last: at rest
 
 
 def alike(shown, wanted):
