@@ -22,21 +22,16 @@ import torch
 from scipy import optimize
 from tqdm.auto import tqdm
 
+from . import losses
 from .ball import bounds, eta_threshold, fresh, lengths, project_linf, projected_ascent, radius_of, random_point, shrink  # noqa: F401
 from .checks import check_choice, check_count, check_labels, check_pixels, check_square_images, checked_logits, evaluation_mode
-from .losses import (  # noqa: F401
-    cross_entropy,
-    cross_entropy_and_gradient,
-    log_odds,
-    log_odds_and_gradient,
-    margin,
-    margin_and_gradient,
-)
+from .losses import cross_entropy, log_odds, margin  # noqa: F401
 
-LOSSES = {"cross_entropy": (cross_entropy_and_gradient, 1), "margin": (margin_and_gradient, -1)}  # the way up, or down
+LOSSES = {"cross_entropy": (losses.cross_entropy_and_gradient, 1), "margin": (losses.margin_and_gradient, -1)}  # up, or down
 PASS = 500  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 4), (0, 10), (1, 10), (2, 8), (None, 12)  # which wrong class (None: the log-odds), how many steps
-NEAREST, QUERIES = 0.03, 1500  # then: the share of all samples, and of queries if nothing was fooled, for ``square``
+NEAR, NEAREST = 1 / 3, 0.03  # the shares of all samples, nearest to a wrong class, tried after the second run and by ``square``
+QUERIES = 2500  # of ``square``, if nothing was fooled
 MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
 
@@ -219,7 +214,8 @@ def strongest(model, x, y, epsilon, *, generator=None):
 
     L-infinity, untargeted. Short runs that see different things: the log-odds from 0; the margins towards the three most
     likely wrong classes; the log-odds from elsewhere. Logits are brought to one scale first: saturated ones hide nothing.
-    Last, for the images that came nearest to a wrong class, ``square``, which no flat or misleading gradient stops.
+    From the third run on only the samples nearest to a wrong class are tried. Last, for the very nearest images, ``square``,
+    which no flat or misleading gradient stops.
     A sample leaves with the first delta that fools, so delta is no maximiser of the loss, and 0 where nothing was found.
     """
     x, y, highest, *_ = _taken(x, y)
@@ -228,24 +224,29 @@ def strongest(model, x, y, epsilon, *, generator=None):
     left = torch.arange(len(x), device=x.device)
 
     def away(logits, y, _):
-        value, gradient = log_odds_and_gradient(scale * logits, y)
+        value, gradient = losses.log_odds_and_gradient(scale * logits, y)
         return value.neg_(), gradient.mul_(-scale)  # rises with the cross-entropy, but never saturates
 
     def towards(logits, y, other):
         gradient = torch.zeros_like(logits).scatter_(1, other[:, None], 1.0).scatter_(1, y[:, None], -1.0)
         return (logits.gather(1, other[:, None]) - logits.gather(1, y[:, None]))[:, 0], gradient
 
+    def nearest(share):
+        """Return who is left and came nearest to a wrong class in the last run, at most this share of all."""
+        return left[found[1][left].argsort(descending=True)[: math.ceil(share * len(x))]]
+
     with evaluation_mode(model, x):
         found = _nothing(x)
-        margins, _, _ = _look(model, x, found[0], margin_and_gradient, [y], highest, slope=False)
+        margins, _, _ = _look(model, x, found[0], losses.margin_and_gradient, [y], highest, slope=False)
         sizes = margins.abs()[margins.isfinite() & (margins != 0)]  # a class may have probability 0, or two the same
         scale = MEAN_MARGIN / sizes.mean().clamp_min(1e-20) if len(sizes) else 1.0
         for run, (rank, steps) in enumerate(STRONGEST_RUNS):
+            left = nearest(NEAR) if run == 2 else left
             here, truth, *box = (part[left] for part in (x, y, lower, upper, radius))
             start = random_point(box[2], *box[:2], "linf", generator) if run else torch.zeros_like(here)
             other = truth
             if rank is not None:
-                _, f, _ = _look(model, here, start, margin_and_gradient, [truth], highest, slope=False)
+                _, f, _ = _look(model, here, start, losses.margin_and_gradient, [truth], highest, slope=False)
                 other = f.scatter(1, truth[:, None], -torch.inf).argsort(1, descending=True)[:, min(rank, f.shape[1] - 2)]
             parts = [here, start, *box, box[2], truth, other]
             found[1].fill_(-torch.inf)  # the runs climb different things
@@ -254,11 +255,10 @@ def strongest(model, x, y, epsilon, *, generator=None):
             if not len(left):
                 return found[0]
         if x.dim() == 4:
-            near = left[found[1][left].argsort(descending=True)[: math.ceil(NEAREST * len(x))]]
-            share = len(left) / len(x)
+            near, share = nearest(NEAREST), 1 - found[2].double().mean().item()
             queries = math.ceil(QUERIES * share * min(1.0, 2 * share))  # AutoAttack, too, takes longer where more is left
             delta = square(model, x[near], y[near], radius[near].flatten(), queries=queries, generator=generator)
-            _, f, _ = _look(model, x[near], delta, margin_and_gradient, [y[near]], highest, slope=False)
+            _, f, _ = _look(model, x[near], delta, losses.margin_and_gradient, [y[near]], highest, slope=False)
             fools = _fools(f, y[near])
             found[0][near[fools]] = delta[fools]
     return found[0]
@@ -277,9 +277,8 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
     Where x has the target already, delta is 0; where nothing reached it, the last that was tried: check the prediction.
     (Slide "Adversarial examples (Szegedy et al.)".)
     """
-    check_count("c_steps", c_steps)
-    check_count("max_iter", max_iter)
-    check_count("walk", walk)
+    for name, value in {"c_steps": c_steps, "max_iter": max_iter, "walk": walk}.items():
+        check_count(name, value)
     x, target, highest, *_ = _taken(x, target, name="target")
     box = [bound.flatten(1).double() for bound in bounds(x, torch.inf, 0.0, 1.0)]
 
@@ -298,7 +297,7 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         def objective(r):
             r = torch.from_numpy(r).to(start).view_as(start)
             delta = r.clamp(*box)
-            loss, gradient, _ = look(delta, cross_entropy_and_gradient)
+            loss, gradient, _ = look(delta, losses.cross_entropy_and_gradient)
             length = delta.norm(dim=1)
             slope = (gradient + delta * (c / length.clamp_min(1e-30))[:, None]) * (delta == r)
             return (unit @ (c * length + loss)).item(), (unit[:, None] * slope).flatten().cpu().numpy()
@@ -308,13 +307,15 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         return torch.from_numpy(found.x).to(start).view_as(start).clamp(*box)
 
     with evaluation_mode(model, x), torch.no_grad():
-        value, gradient, there = look(torch.zeros_like(box[0]), margin_and_gradient)
+        value, gradient, there = look(torch.zeros_like(box[0]), losses.margin_and_gradient)
         _warn_of(gradient, there, level=3)
         value, size = value.clamp(-1e30, 1e30), gradient.norm(dim=1).clamp_min(1e-30)
         start = gradient * ((2 * (-value).clamp_min(0) / size + 1e-6) / size)[:, None]  # twice as far as a linear model asks for
         shares = [0.8 * math.cos(math.pi / 2 * step / walk) for step in range(walk)] + [0.0]
         best, shortest = _walk(look, start.clamp(*box), *box, shares, (0.04 * value.abs()).clamp_min(1e-30))
-        c = look(best, cross_entropy_and_gradient)[1].norm(dim=1).clamp_min(1e-30)  # for which best is a minimiser, were it one
+        c = (
+            look(best, losses.cross_entropy_and_gradient)[1].norm(dim=1).clamp_min(1e-30)
+        )  # best is a minimiser for it, if for one
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
             found = minimisers(best, c)
@@ -337,12 +338,12 @@ def _walk(look, delta, lower, upper, shares, heat):
     """
 
     def smooth(logits, y, heat):
-        value, gradient = log_odds_and_gradient(logits / heat[:, None], y)
+        value, gradient = losses.log_odds_and_gradient(logits / heat[:, None], y)
         return heat * value, gradient
 
     best, shortest = delta, torch.full_like(delta[:, 0], torch.inf)
     for share in shares:
-        value, gradient, hit = look(delta, smooth, share * heat) if share else look(delta, margin_and_gradient)
+        value, gradient, hit = look(delta, smooth, share * heat) if share else look(delta, losses.margin_and_gradient)
         gradient = gradient * torch.where(gradient > 0, delta < upper, delta > lower)  # the rest leads out of the box
         length = delta.norm(dim=1)
         shorter = (hit & (length < shortest)) | shortest.isinf()
@@ -467,34 +468,31 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
     n, c, h, w = x.shape
     radius, generator = radius_of(epsilon, x, most=2).expand(n, 1, 1, 1), fresh(generator, x)
     lower, upper = bounds(x, radius, 0.0, 1.0)
+    rows, columns = torch.arange(h, device=x.device)[:, None], torch.arange(w, device=x.device)
 
-    def draw(high, shape):
+    def draw(high, *shape):
         return torch.randint(high, shape, generator=generator, device=generator.device).to(x.device)
 
-    def scored(delta, kept):
-        return -margin(checked_logits(model, x[kept] + delta, highest), y[kept])
-
     with evaluation_mode(model, x), torch.no_grad():
-        delta = (radius * (2 * draw(2, (n, c, 1, w)) - 1)).clamp(lower, upper)
-        wrong = _fools(checked_logits(model, x, highest), y)
-        delta[wrong] = 0.0
-        best = torch.where(wrong, torch.inf, -torch.inf).double()
+        stripes = (radius * (2 * draw(2, n, c, 1, w) - 1)).clamp(lower, upper)
+        left, delta = (~_fools(checked_logits(model, x, highest), y)).nonzero()[:, 0], torch.zeros_like(x)
+        parts = [part[left] for part in (x, y, radius, lower, upper, stripes)]
+        best = torch.full((len(left),), -torch.inf, dtype=torch.float64, device=x.device)
         for query in range(1, queries):
-            kept = (best <= 0).nonzero()[:, 0]
-            if not len(kept):
+            if not len(left):
                 break
-            if query == 1:  # the stripes
-                best[kept] = scored(delta[kept], kept).double()
-                continue
-            share = 0.8 / 2 ** sum(query / queries > fall for fall in SQUARE_FALLS)
-            side = min(h, w, max(1, round(math.sqrt(share * h * w))))
-            rows = draw(h - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
-            columns = draw(w - side + 1, (len(kept), 1)) + torch.arange(side, device=x.device)
-            window = torch.zeros(len(kept), 1, h, w, dtype=torch.bool, device=x.device)
-            window[torch.arange(len(kept), device=x.device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]] = True
-            signs = 2 * draw(2, (len(kept), c, 1, 1)) - 1
-            trial = torch.where(window, radius[kept] * signs, delta[kept]).clamp(lower[kept], upper[kept])
-            value = scored(trial, kept)
-            better = value > best[kept]
-            delta[kept[better]], best[kept[better]] = trial[better], value[better].double()
+            here, truth, size, low, high, now = parts
+            trial = now
+            if query > 1:
+                share = 0.8 / 2 ** sum(query / queries > fall for fall in SQUARE_FALLS)
+                side = min(h, w, max(1, round(math.sqrt(share * h * w))))
+                top, start = draw(h - side + 1, len(left), 1, 1, 1), draw(w - side + 1, len(left), 1, 1, 1)
+                window = (rows >= top) & (rows < top + side) & (columns >= start) & (columns < start + side)
+                trial = torch.where(window, size * (2 * draw(2, len(left), c, 1, 1) - 1), now).clamp(low, high)
+            value = -margin(checked_logits(model, here + trial, highest), truth)
+            better = value > best
+            parts[-1], best = torch.where(better[:, None, None, None], trial, now), torch.where(better, value, best)
+            delta[left] = parts[-1]
+            if (fooled := best > 0).any():
+                left, best, *parts = (part[~fooled] for part in (left, best, *parts))
     return delta

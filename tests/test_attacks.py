@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lecture_utils import attacks, data, networks, training
+from lecture_utils import attacks, data, losses, networks, training
 
 # The same examples in every run, and no time limit: a shared machine is slow at times.
 few = settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -521,11 +521,11 @@ def test_the_cross_entropy_is_positive_shift_invariant_and_has_gradient_softmax_
 def test_the_gradient_in_closed_form_is_that_of_autograd(name):
     logits, y = (10 * normal(0, 40, 5)).requires_grad_(), torch.arange(40) % 5
     value = getattr(attacks, name)(logits, y)
-    found, gradient = getattr(attacks, f"{name}_and_gradient")(logits.detach(), y)
+    found, gradient = getattr(losses, f"{name}_and_gradient")(logits.detach(), y)
     (wanted,) = torch.autograd.grad(value.sum(), logits)
     assert torch.allclose(found, value.detach(), rtol=1e-12, atol=1e-14) and torch.allclose(gradient, wanted, atol=1e-14)
     ruled_out = torch.tensor([[2.0, -torch.inf, -torch.inf]], dtype=torch.float64)  # all other classes have probability 0
-    assert not getattr(attacks, f"{name}_and_gradient")(ruled_out, torch.tensor([0]))[1].isnan().any()
+    assert not getattr(losses, f"{name}_and_gradient")(ruled_out, torch.tensor([0]))[1].isnan().any()
 
 
 def test_the_gradient_of_a_confident_network_has_the_signs_of_the_exact_one(digits):
@@ -895,7 +895,7 @@ def test_what_is_wrong_already_is_left_as_it_is_or_stays_wrong(attack):
         return torch.stack([score, -score], 1)
 
     x = 0.5 + 1e-3 * torch.randn(50, 1, 8, 8, generator=seeded(0))
-    y, options = model(x).argmax(1), {"queries": 1} if attack == "square" else {}
+    y, options = model(x).argmax(1), {"queries": 2} if attack == "square" else {}
     y = y if attack == "lbfgs" else 1 - y  # its labels are targets
     given = (0.3,) if attack in ("pgd", "strongest", "square") else ()
     options |= {"population": 4, "generations": 1} if attack == "one_pixel" else {}
