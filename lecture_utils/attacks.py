@@ -31,7 +31,7 @@ LOSSES = {"cross_entropy": (losses.cross_entropy_and_gradient, 1), "margin": (lo
 PASS = 500  # samples in one forward and backward pass: more take longer a sample, since they fall out of the cache
 STRONGEST_RUNS = (None, 4), (0, 10), (1, 10), (2, 8), (None, 12)  # which wrong class (None: the log-odds), how many steps
 NEAR, NEAREST = 1 / 3, 0.03  # the shares of all samples, nearest to a wrong class, tried after the second run and by ``square``
-QUERIES = 2500  # of ``square``, if nothing was fooled
+QUERIES = 2000  # of ``square``, if nothing was fooled
 MEAN_MARGIN = 6.0  # of the clean samples, to which ``strongest`` scales all logits: a trained network's
 SQUARE_FALLS = 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8  # shares of the queries after which squares have half the area
 
