@@ -368,6 +368,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     """
     check_count("generations", generations)
     x, y, *_ = _taken(x, y)
+    check_square_images(x)
     check_labels("target", y if target is None else target, x)
     options = {"pixels": pixels, "population": population, "generator": fresh(generator, x)}
     result, enough = torch.zeros_like(x), math.log(0.95 / 0.05 if target is None else 0.9 / 0.1)
@@ -432,7 +433,7 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
 
 
 def _away(model, images, y, target):
-    """Return for each image the log-odds of the target (None: of not y), both of shape (1,), and whether it fools the model."""
+    """Return for each image the log-odds of the target (None: of not y), both given as (1,), and whether it fools the model."""
     aim = y if target is None else target
     with evaluation_mode(model, images), torch.no_grad():
         logits = checked_logits(model, images, int(aim.max()))

@@ -35,7 +35,7 @@ def eta_threshold(delta, gradient, epsilon):
     moved = gradient != 0
     if not moved.any():
         return 0.0
-    slope, start = gradient[moved].double(), delta[moved].double()
+    slope, start = gradient[moved].double(), delta[moved].double().clamp(-epsilon, epsilon)
     return ((epsilon - slope.sign() * start) / slope.abs()).max().item()
 
 
@@ -43,8 +43,8 @@ def _check_start(delta, epsilon):
     """Return epsilon as a float, if it is a radius and delta lies in the ball, up to rounding."""
     epsilon = check_number("epsilon", epsilon, 0)
     check_floats("delta", delta)
-    most = delta.abs().max().item()
-    require(most <= epsilon * (1 + torch.finfo(delta.dtype).eps), f"|delta| must be at most epsilon = {epsilon:g}, got {most:g}")
+    most, rounding = delta.abs().max().item(), torch.finfo(delta.dtype).eps * max(1.0, epsilon)  # of x + delta, less x
+    require(most <= epsilon + rounding, f"|delta| must be at most epsilon = {epsilon:g}, got {most:.9g}")
     return epsilon
 
 

@@ -55,7 +55,8 @@ def output(a, u, sigma):
 def gradient(W, a, x, derivative):
     """Return grad f(x) = 1/sqrt(k) sum_j a_j sigma'(w_j . x) w_j. W: (k, d). a: (k,). x: (d,). Returns (d,)."""
     check_floats("W", W, 2)
-    check_shape("a", a, len(W))
+    signs = isinstance(a, torch.Tensor) and a.shape == W.shape[:1]
+    require(signs, f"a must be a tensor of shape {tuple(W.shape[:1])}, got {described(a)}")
     check_shape("x", x, W.shape[1])
     return (a * derivative(W @ x)) @ W / math.sqrt(len(a))
 

@@ -59,7 +59,7 @@ def robust_loss_linear(w, b, X, y, epsilon):
 
     The loss falls with the margin, so its maximum over the ball is the loss of the smallest margin (slide "Adversarial risk").
     """
-    return -logsigmoid(worst_margin_linear(w, b, X, y, epsilon)).mean().item()
+    return 0.0 - logsigmoid(worst_margin_linear(w, b, X, y, epsilon)).mean().item()  # never -0.0
 
 
 def danskin_gradient(w, b, X, y, epsilon):

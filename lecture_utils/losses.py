@@ -12,8 +12,8 @@ from .checks import described, require
 
 def _others(logits, y):
     """Return the logits with -inf at the labels, which are checked: int64, (n,), in 0..K-1 (on a GPU torch itself stops)."""
-    kinds = isinstance(y, torch.Tensor) and y.dtype == torch.int64 and logits.is_floating_point()
-    if not kinds or logits.dim() != 2 or y.shape != logits.shape[:1]:
+    kinds = isinstance(y, torch.Tensor) and y.dtype == torch.int64 and isinstance(logits, torch.Tensor)
+    if not kinds or not logits.is_floating_point() or logits.dim() != 2 or y.shape != logits.shape[:1]:
         raise ValueError(f"y must be int64 labels (n,) of float logits (n, K), got {described(y)} for {described(logits)}")
     try:
         return logits.scatter(1, y[:, None], -torch.inf)

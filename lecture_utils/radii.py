@@ -34,10 +34,16 @@ def in_units(*network):
     """Return the checked network and points, scaled by powers of two to sizes near 1, and the exponent of the points' unit."""
     W, b, a, X, y = check_network(*network)
     unit = X.abs().max().frexp().exponent
-    own = torch.cat([W, b[:, None].ldexp(-unit)], 1).abs().amax(1).frexp().exponent  # of each neuron, which its a takes
+    own = torch.cat([W, doubled(b, -unit)[:, None]], 1).abs().amax(1).frexp().exponent  # of each neuron, which its a takes
     whole = torch.where((a == 0) | ((W == 0).all(1) & (b == 0)), -(10**6), a.frexp().exponent + own)
     a = a.frexp().mantissa.ldexp(whole - whole.max())
-    return W.ldexp(-own[:, None]), b.ldexp(-unit).ldexp(-own), a, X.ldexp(-unit), y, unit
+    return doubled(W, -own[:, None]), doubled(doubled(b, -unit), -own), a, doubled(X, -unit), y, unit
+
+
+def doubled(v, times):
+    """Return v 2^times, where 2^times may be no float."""
+    half = times // 2
+    return v.ldexp(half).ldexp(times - half)
 
 
 # ---- lower bounds ------------------------------------------------------------------------------------
@@ -54,7 +60,7 @@ def certified_radius(W, b, a, X, y):
     last = ((z.abs() - ROUND * (X.abs() @ W.abs().T + b.abs())).clamp(min=0) / W.norm(dim=1)).nan_to_num(0.0, posinf=torch.inf)
     on = torch.where((weight > 0) & (z > 0), last, 0.0)
     off = torch.where((weight < 0) & ((W != 0).any(1) | (z > 0)), torch.where(z < 0, last, 0.0), torch.inf)
-    return torch.minimum(on.amax(1), off.amin(1)).ldexp(unit)
+    return doubled(torch.minimum(on.amax(1), off.amin(1)), unit)
 
 
 def crown_radius(W, b, a, X, y, *, halvings=40):
@@ -85,7 +91,7 @@ def crown_radius(W, b, a, X, y, *, halvings=40):
         radius = (low + high) / 2
         certain = positive & (least(radius) > 0)
         low, high = torch.where(certain, radius, low), torch.where(certain, high, radius)
-    return low.ldexp(unit)
+    return doubled(low, unit)
 
 
 # ---- the programs that the rest is made of -----------------------------------------------------------

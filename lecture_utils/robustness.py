@@ -23,7 +23,7 @@ from .checks import (
     described,
     require,
 )
-from .radii import certified_radius, convex_concave_radius, crown_radius, exact_radius_l2, exact_radius_linf, in_units  # noqa: F401
+from .radii import certified_radius, convex_concave_radius, crown_radius, doubled, exact_radius_l2, exact_radius_linf, in_units  # noqa: F401
 
 
 def coherence(X):
@@ -45,8 +45,8 @@ def nearest_neighbour_radius(X, y):
     check_points(X, y)
     require((y != y[0]).any(), "y must hold both labels, got one only")
     unit = X.double().abs().max().frexp().exponent  # with it squares are numbers
-    left, right = (X[y * side > 0].double().ldexp(-unit) for side in (1, -1))
-    return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").min().ldexp(unit - 1).item()
+    left, right = (doubled(X[y * side > 0].double(), -unit) for side in (1, -1))
+    return doubled(torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").min(), unit - 1).item()
 
 
 def _check_sphere(X):
@@ -126,8 +126,15 @@ def first_flip_along_ray(W, b, a, x, y, u):
     check_shape("u", u, len(x))
     W, b, a, (x,), (y,), unit = in_units(W, b, a, x[None], x.new_tensor([check_number("y", y)]))
     power = u.abs().max().frexp().exponent
-    z, speed = W @ x + b, W @ u.double().ldexp(-power)
-    unit = int(unit - power)  # of t, a power of two
+    z, speed = W @ x + b, W @ doubled(u.double(), -power)
+
+    def told(t):
+        """Return t for the u that was given."""
+        try:
+            return math.ldexp(t, int(unit - power))
+        except OverflowError:
+            raise ArithmeticError("u is so short that its first flip is no float: take a longer one") from None
+
     ends = (-z / speed)[speed != 0]
     ends = torch.cat([torch.zeros_like(z[:1]), ends[ends > 0].sort().values])
     terms = z.abs() + ends[:, None] * speed.abs()
@@ -139,11 +146,11 @@ def first_flip_along_ray(W, b, a, x, y, u):
         return 0.0
     for (start, high), (end, low) in itertools.pairwise(zip(ends.tolist(), values.tolist(), strict=True)):
         if low < 0:
-            return math.ldexp(start + (end - start) * high / (high - low), unit)
+            return told(start + (end - start) * high / (high - low))
     faster = speed.clamp(min=0)  # of the neurons that are on from the last breakpoint on, where f is linear
     slope = (y * faster @ a).item()
     falls = slope < -1e-12 * (faster @ a.abs()).item()
-    return math.ldexp(ends[-1].item() - values[-1].item() / slope, unit) if falls else math.inf
+    return told(ends[-1].item() - values[-1].item() / slope) if falls else math.inf
 
 
 def trained_network(X, y, *, width=None, loss=1e-8, max_steps=5000, generator=None):

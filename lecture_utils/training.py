@@ -109,7 +109,8 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     """Make ``replays`` steps on one batch and return the last loss ("free" adversarial training, Shafahi et al. 2019).
 
     Each backward pass gives two gradients: the one in the weights makes a step of the optimizer, the one in x moves delta by
-    epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs.
+    epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs. generator: of the
+    starts; None draws the same start in every call.
     """
     low, high = check_pixels(x)
     check_labels("y", y, x)

@@ -664,6 +664,16 @@ def test_the_threshold_of_any_type_has_the_digits_of_its_numbers(dtype):
     assert attacks.eta_threshold(delta, gradient, 0.11) == pytest.approx(exact, rel=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("epsilon", [0.01, 0.05, 1.0])
+def test_a_difference_of_pixels_is_a_start_and_no_threshold_is_negative(dtype, epsilon):
+    x = (0.8 * torch.rand(1000, generator=seeded(0), dtype=torch.float64) + 0.1).to(dtype)
+    delta = (x + epsilon) - x  # longer than epsilon by rounding
+    for start in (delta, torch.full_like(x, epsilon)):
+        assert attacks.eta_threshold(start, torch.ones_like(x), epsilon) >= 0
+    attacks.projected_ascent(torch.cos, delta, epsilon, 0.1, 1)
+
+
 @pytest.mark.parametrize("gradient", [None, torch.ones(3), torch.full((4,), math.nan), torch.ones(4).long(), torch.ones(0)])
 def test_a_threshold_of_no_gradient_is_refused(gradient):
     with pytest.raises((TypeError, ValueError), match="gradient must .*, got"):
@@ -1221,6 +1231,9 @@ def test_counts_below_one_are_refused(call):
 def test_attacks_on_pixels_want_images(attack):
     with pytest.raises(ValueError, match=r"x must be images \(n, c, h, w\), got shape \(\d, 16\)"):
         short(attack, x=X.flatten(1))
+    if attack is attacks.one_pixel:
+        with pytest.raises(ValueError, match=r"x must be images"):  # before the model is asked, which may say something else
+            attack(torch.nn.Conv2d(1, 1, 3), X.flatten(1), torch.tensor([0, 1]))
 
 
 def test_a_direction_that_does_not_exist_is_refused_in_the_ball_too():

@@ -206,7 +206,7 @@ def test_the_accuracy_of_tsipras_has_no_unit(size):
 def test_the_loss_has_all_its_digits_far_out(score):
     exact = math.log1p(math.exp(-abs(score))) + max(-score, 0)
     found = linear.robust_loss_linear(torch.ones(1).double(), score, torch.zeros(1, 1).double(), torch.ones(1), 0.0)
-    assert found == pytest.approx(exact, rel=1e-15, abs=0)
+    assert found == pytest.approx(exact, rel=1e-15, abs=0) and math.copysign(1, found) == 1
 
 
 def test_the_trade_off_has_its_known_values():

@@ -120,7 +120,7 @@ def test_pgd_finds_the_delta_of_attacks_py(name, options, script):
     """In double precision: in float32 the sign of a slope near 0 is torch's noise."""
     model, (x, y) = rounded(name).double(), images(name)
     x, epsilon = x.double(), 0.03 if name.startswith("cifar10") else 0.137
-    options |= {"steps": 4} if name.startswith("cifar10") else {}
+    options = options | ({"steps": 4} if name.startswith("cifar10") else {})
     some = slice(15, 17) if name.startswith("cifar10") else slice(None)  # of equal pixels all maxima of a window are equal
     for one, label in zip(x[some], y[some], strict=True):
         wanted = attacks.pgd(model, one[None], label[None], epsilon, **options)

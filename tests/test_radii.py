@@ -252,12 +252,19 @@ def test_the_first_flip_on_a_ray_is_that_of_fractions_at_every_scale(kind, size)
             assert found == pytest.approx(wanted * size, rel=1e-9, abs=0), (seed, y)
 
 
-@pytest.mark.parametrize("size", [2.0**-1000, 2.0**1000])
+@pytest.mark.parametrize("size", [2.0**-1000, 2.0**1000, 2.0**1022])
 def test_a_long_or_short_direction_flips_at_the_same_place(size):
     X, y = data.sphere(6, 20, torch.Generator().manual_seed(0)), torch.tensor([1.0, -1.0] * 3).double()
     net = robustness.robust_network(X, y, 0.9)
     wanted = robustness.first_flip_along_ray(*net, X[0], 1.0, X[1] - X[0])
     assert 0 < wanted < 1 and robustness.first_flip_along_ray(*net, X[0], 1.0, (X[1] - X[0]) * size) == wanted / size
+
+
+def test_a_flip_that_is_no_float_is_an_error():
+    net = [part.double() for part in (torch.eye(2), torch.zeros(2), torch.tensor([1.0, -1.0]))]
+    x, u = torch.tensor([[1.0, 0.0], [0.0, 1e-310]], dtype=torch.float64)
+    with pytest.raises(ArithmeticError, match="take a longer one"):
+        robustness.first_flip_along_ray(*net, x, 1.0, u)
 
 
 def test_the_solver_prints_nothing(capfd):
