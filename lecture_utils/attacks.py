@@ -313,9 +313,8 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
         start = gradient * ((2 * (-value).clamp_min(0) / size + 1e-6) / size)[:, None]  # twice as far as a linear model asks for
         shares = [0.8 * math.cos(math.pi / 2 * step / walk) for step in range(walk)] + [0.0]
         best, shortest = _walk(look, start.clamp(*box), *box, shares, (0.04 * value.abs()).clamp_min(1e-30))
-        c = (
-            look(best, losses.cross_entropy_and_gradient)[1].norm(dim=1).clamp_min(1e-30)
-        )  # best is a minimiser for it, if for one
+        # best is a minimiser for this c, if for any
+        c = look(best, losses.cross_entropy_and_gradient)[1].norm(dim=1).clamp_min(1e-30)
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(c_steps):
             found = minimisers(best, c)
