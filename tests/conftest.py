@@ -18,6 +18,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# Read when NumPy and torch are imported. Several processes share the cores: a thread that waits for one keeps another from it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTIONS = {"runs", "executed", "moved"}
 SLOW = EXECUTIONS | {"browser", "phone", "server", "installed"}
@@ -105,15 +108,9 @@ def runs(pytestconfig):
 
 @pytest.fixture(scope="session", autouse=True)
 def under_way(request):
-    """Have all notebooks executed from the first test on, where more than a few tests need it; and compute on one thread.
-
-    Tiny networks are faster on one thread, and sums come in one order.
-    """
-    import torch
-
+    """Have all notebooks executed from the first test on, where more than a few tests need it."""
     from executions import NOTEBOOKS
 
-    torch.set_num_threads(1)
     runs = Runs(request.config.executions)
     if sum(bool(EXECUTIONS.intersection(item.fixturenames)) for item in request.session.items) > 20:
         for name in ALL:
