@@ -62,6 +62,7 @@ PROBES = (
         tensor([-1.0, 0.0]),
         tensor(1.0),
     ),
+    (tensor([1.0]), tensor(2e6), tensor(1.0), tensor([0.0]), tensor(1.0)),  # far from its edge, and nothing opposite
     (  # the neuron with the largest z_j is nearer to its edge
         tensor([1.0, 0.0], [3.0, 0.0]),
         tensor(-0.1, -1.5),

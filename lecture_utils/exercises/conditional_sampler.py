@@ -41,7 +41,7 @@ SAMPLES = 20_000
 PROBES = (
     (10, 6, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(1)),
     (6, 5, TANH_DERIVATIVE, SAMPLES, torch.Generator().manual_seed(2)),
-    (400, 10_000, TANH_DERIVATIVE, 100, torch.Generator().manual_seed(3)),  # its weights would take 3 GB
+    (2000, 10_000, TANH_DERIVATIVE, 100, torch.Generator().manual_seed(3)),  # its weights take 16 GB, or one by one too long
 )
 
 
@@ -102,6 +102,8 @@ def draw_samples(answer, k, d, derivative, n, generator):
         settle(spread, 1, 0.1, chance * one),
         same,
         settle((a == a[:, :1]).all(1).double().mean(), 0, 0.5),
+        settle(a.sum(1).square().mean() / k, 1, 0.5, math.sqrt(2) * one),
+        settle(u.sum(1).square().mean() / k, 1, 0.5, math.sqrt(2) * one),
         settle(noise.sum(1).square().mean() / noise.square().sum(1).mean().clamp_min(1e-9), 1, 0.5, 1.8 * one),
         settle(kurtosis, 1, 0.3, 2.2 * all_of_them),
         repeated,
@@ -187,6 +189,8 @@ EXERCISE = Exercise(
         "size of the noise",
         "same law as with weights (1: yes)",
         "one sign for all neurons (1: yes)",
+        "variance of the sum of a over k",
+        "variance of the sum of u over k",
         "variance of the noise's sum over the sum of its variances",
         "kurtosis of the noise over that of a Gaussian",
         "randomness (1: the same numbers in every call, 2: other numbers for the same seed)",

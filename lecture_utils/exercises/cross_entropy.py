@@ -27,6 +27,7 @@ PROBES = (
     (tensor([0.0, -800.0]), torch.tensor([1])),  # the probability of y underflows
     (tensor([1000.0, 999.0], [-1000.0, -1001.0]), torch.tensor([0, 1])),  # no number fits both rows
     (tensor([1000.0, 0.0, -1000.0], [-1000.0, -1001.0, -999.0]), torch.tensor([1, 0])),
+    (tensor([0.5] * 10), torch.tensor([7])),  # every class counts as much as the largest
 )
 
 

@@ -31,6 +31,7 @@ PROBES = (
     (tensor([0.1, -0.3], [0.0, 0.3]), tensor([-1.0, 0.0], [0.25, -2.0]), 0.3),
     (tensor(-0.1), tensor(-0.5), 0.4),
     (tensor(0.0, 0.0), tensor(0.001, -2.0), 0.0),
+    (tensor(0.02, 0.0), tensor(1e-7, -3.0), 0.1),  # small, but not 0
 )
 
 
@@ -52,8 +53,8 @@ def sharp(answer, delta, gradient, epsilon):
 
 def homogeneous(answer, delta, gradient, epsilon):
     eta = answer(delta, gradient, epsilon)
-    if not torch.allclose(answer(delta, gradient / 1000, epsilon), 1000 * eta, rtol=1e-4, atol=1e-9):
-        return "For a gradient that is 1000 times shorter the threshold is 1000 times larger."
+    if not torch.allclose(answer(delta, gradient / 1e12, epsilon), 1e12 * eta, rtol=1e-4, atol=1e-9):
+        return "For a gradient that is 10¹² times shorter the threshold is 10¹² times larger."
 
 
 def thresholds(delta, gradient, epsilon):

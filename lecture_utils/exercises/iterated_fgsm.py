@@ -46,6 +46,7 @@ PROBES = (
     (Slope(tensor(0.3, 0.5), tensor(1.0, 0.0)), tensor(0.0, 0.1), 0.5, 0.125, 3),
     (Slope(tensor(0.3, 0.5), tensor(0.0, 0.0)), tensor(0.2, -0.1), 0.5, 0.125, 2),
     (Slope(tensor(-0.9), tensor(1.0)), tensor(0.2), 0.3, 0.25, 1),
+    (Slope(tensor(0.15), tensor(1.0)), tensor(0.0), 0.5, 0.1, 3),  # past the top and back
 )
 
 
@@ -62,9 +63,10 @@ def stays_in_the_ball(answer, gradient, delta, epsilon, eta, steps):
 
 
 def sees_only_signs(answer, gradient, delta, epsilon, eta, steps):
-    steeper = Slope(gradient.top, 1000 * gradient.steepness)
-    if not torch.allclose(answer(steeper, delta, epsilon, eta, steps), answer(gradient, delta, epsilon, eta, steps), atol=1e-5):
-        return "A gradient that is 1000 times as long has the same signs, so the iterate must be the same."
+    for factor in (1000, 1e-12):
+        other = Slope(gradient.top, factor * gradient.steepness)
+        if not torch.allclose(answer(other, delta, epsilon, eta, steps), answer(gradient, delta, epsilon, eta, steps), atol=1e-5):
+            return f"A gradient that is {factor:g} times as long has the same signs, so the iterate must be the same."
 
 
 def ascent(gradient, delta, epsilon, eta, steps, *, move=torch.sign, project=lambda d, e: d.clamp(-e, e), last=lambda d, e: d):

@@ -50,10 +50,12 @@ PROBES = (
     (*PAIR, tensor(1.5, 1.0), 1.0, tensor(0.0, 1.0)),  # both on, and no breakpoint ahead
     (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 1.5)),  # beyond the last breakpoint
     (*PAIR, tensor(1.0, 1.0), 1.0, tensor(1.0, 1.0)),  # f = 0 with both on
+    (*PAIR, tensor(1.0, 1.0), 1.0, tensor(-1.0, 0.0)),  # f = 0, and falls at once
     (*VALLEY, tensor(1.0, 0.0), 1.0, tensor(-1.0, 0.0)),  # touches 0 and rises again
     (*TWICE, tensor(0.0, 0.0), 1.0, tensor(1.0, 0.0)),  # flips, recovers, flips again
     (tensor([1.0], [1.0]), tensor(1.0, -5.0), tensor(1.0, -2.0), tensor(0.0), 1.0, tensor(1.0)),  # more neurons than dimensions
     (tensor([1.0], [1.0], [-1.0]), tensor(2.0, 1.0, -2.0), tensor(-1.0, 2.0, -1.0), tensor(0.0), 1.0, tensor(1.0)),  # all behind
+    (tensor([1.0], [1.0], [0.0]), tensor(-1.0, -1.0, 1.0), tensor(-1.0, -1.0, 1.0), tensor(0.0), 1.0, tensor(1.0)),  # two at once
     (*PAIR, tensor(2.5, 0.0), 1.0, tensor(0.0, 2**-12)),  # 8,192 beyond the last breakpoint
     (tensor([1.0], [1.0], [0.0]), tensor(0.0, -1.0, 1.0), tensor(-1.0015, 2.0, 1.0), tensor(0.0), 1.0, tensor(1.0)),  # -0.0015
     (

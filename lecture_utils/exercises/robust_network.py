@@ -33,7 +33,11 @@ PROBES = (
     (2.0 * torch.eye(4, dtype=torch.float64)[:2], tensor(1.0, -1.0), 0.0),
     (data.equicorrelated(3, 5, 0.2, seeded(3)), tensor(-1.0, -1.0, -1.0), 0.5),
     (data.sphere(16, 16, seeded(0)), tensor(*[1.0, -1.0] * 8), 0.6),  # more than a linear function can separate robustly
-    (2.0 * tensor([1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0]), tensor(1.0, -1.0), 0.8),  # <col_1, col_2> is 0.48 d: too little
+    (  # one pair is near, the others orthogonal; <col_1, col_2> is 0.48 d: too little
+        2.0 * tensor([1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]),
+        tensor(1.0, -1.0, 1.0, -1.0),
+        0.8,
+    ),
 )
 
 

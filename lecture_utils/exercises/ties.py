@@ -25,6 +25,7 @@ PROBES = (
     (tensor([-3.0, 1.0]), tensor(2.0, 1.0)),
     (tensor([0.5, -1.0], [2.0, 0.0], [1.0, 3.0]), tensor(0.0, 0.0)),
     (tensor([2e6], [3e6]), tensor(-1.0)),  # steep
+    (tensor([0.0, 1.0], [-1.0, 0.5]), tensor(1.0, 0.0)),  # the largest is 0
 )
 
 

@@ -80,13 +80,13 @@ def random_batch(generator):
     return uniform(generator, 4, 1, 2, 3), torch.randint(3, (4,), generator=generator), 0.2, 0.07, 5
 
 
-def ascended(model, X, y, eps, alpha, steps, gather, box, *, sign=True, ball=True, each=True, start=0.0):
+def ascended(model, X, y, eps, alpha, steps, gather, box, *, sign=True, ball=True, each=True):
     """Return delta after steps uphill.
 
     gather: with loss.backward(), which leaves gradients in the weights too. box: of pixels. sign: of the gradient; ball: cut
-    to it. each: cut after every step, else after the last one. start: of every entry.
+    to it. each: cut after every step, else after the last one.
     """
-    delta = torch.full_like(X, start)
+    delta = torch.zeros_like(X)
     for step in range(steps):
         delta.requires_grad_()
         loss = nn.functional.cross_entropy(model(X + delta), y)

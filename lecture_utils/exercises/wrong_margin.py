@@ -39,6 +39,8 @@ PROBES = (
     ),
     (tensor([1.0, 0.0], [0.0, 1.0], [0.0, 0.0]), tensor(0.0, 0.0, 0.0), tensor(1.0, 0.5), 0.25),  # another class just reaches 0
     (tensor([1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]), tensor(0.0, 0.0, 0.0), tensor(1.0, 1.0), 0.25),  # two classes are equal at x
+    (tensor([0.0], [0.1], [0.2], [0.3], [3.0]), tensor(0.0, -0.1, -0.2, -0.3, -0.4), tensor(0.0), 0.5),  # the last one wins
+    (tensor([0.0], [1.0]), tensor(3e6, 0.0), tensor(1.0), 0.1),  # far ahead
 )
 
 

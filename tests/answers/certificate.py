@@ -86,7 +86,7 @@ def a_list_of_tensors(W, b, a, X, y):
 
 def bisected(W, b, a, X, y):
     """Whether a neuron stays on and the others off, for ever larger radii."""
-    low, high, length = torch.zeros_like(y), torch.full_like(y, 100.0), W.norm(dim=1)
+    low, high, length = torch.zeros_like(y), torch.full_like(y, 1e9), W.norm(dim=1)
     z, weight = X @ W.T + b, y[:, None] * a
     for _ in range(60):
         r = (low + high) / 2
@@ -250,3 +250,12 @@ def the_last_own_one(W, b, a, X, y):
 
 
 WRONG += [(the_last_own_one, "wanted")]
+
+
+def up_to_a_thousand(W, b, a, X, y):
+    far, weight = (X @ W.T + b) / W.norm(dim=1), y[:, None] * a
+    own = torch.where(weight > 0, far, 0.0).amax(1)
+    return torch.minimum(own, torch.where(weight < 0, -far, 1000.0).amin(1)).clamp(min=0)
+
+
+WRONG += [(up_to_a_thousand, "got    [1000.0]")]

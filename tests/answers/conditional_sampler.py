@@ -166,3 +166,26 @@ WRONG += [
     (changed("uniform_u", normal=uniform), "kurtosis of u"),
     (changed("shifted_u", normal=shifted), "mean of u"),
 ]
+
+
+def changed(k, d, dsigma, n, generator, signs=lambda a: a, inputs=lambda u: u):
+    """A right answer with other signs, or other pre-activations."""
+    a, u, xi = (torch.as_tensor(part) for part in numpy(k, d, dsigma, n, generator)[:3])
+    a, u, xi = signs(a), inputs(u), torch.randn(xi.shape, generator=generator, dtype=torch.float64)
+    c, H = a * dsigma(u), torch.randn(n, d - 1, generator=generator).double().square().sum(1, keepdim=True) / d
+    length = c.norm(dim=1, keepdim=True)
+    hat = c / length
+    xi = xi - hat * (hat * xi).sum(1, keepdim=True)
+    t = u * (c * u).sum(1, keepdim=True) / d / k**0.5 + length / k**0.5 * (hat * H + (H / d).sqrt() * xi)
+    return a, u, t, (c * t).sum(1) / math.sqrt(k)
+
+
+def alternating_signs(*arguments):
+    return changed(*arguments, signs=lambda a: a[:, :1] * (1 - 2 * (torch.arange(a.shape[1]) % 2)))
+
+
+def neighbours_mixed(*arguments):
+    return changed(*arguments, inputs=lambda u: (u + 0.5 * u.roll(1, 1)) / 1.25**0.5)
+
+
+WRONG += [(alternating_signs, "variance of the sum of a"), (neighbours_mixed, "variance of the sum of u")]

@@ -160,3 +160,26 @@ WRONG = [
     (of_the_norm, "wanted"),
     (of_the_first_two, "wanted"),
 ]
+
+
+def of_the_slopes(delta0, g, eps, moves):
+    return ((eps - g[moves].sign() * delta0[moves]) / g[moves].abs()).max().item() if moves.any() else 0.0
+
+
+def without_small_slopes(delta0, g, eps):
+    return of_the_slopes(delta0, g, eps, g.abs() > 1e-6)
+
+
+def without_what_is_close_to_zero(delta0, g, eps):
+    return of_the_slopes(delta0, g, eps, ~torch.isclose(g, torch.zeros_like(g)))
+
+
+def without_slopes_that_are_small_beside_others(delta0, g, eps):
+    return of_the_slopes(delta0, g, eps, g.abs() > 1e-3 * g.abs().max())
+
+
+WRONG += [
+    (without_small_slopes, "wanted 800000"),
+    (without_what_is_close_to_zero, "10¹² times shorter"),
+    (without_slopes_that_are_small_beside_others, "wanted 800000"),
+]

@@ -218,3 +218,34 @@ def in_numpy_throughout(grad_fn, delta0, eps, alpha, steps):
 
 
 RIGHT += [in_numpy_throughout]
+
+
+def a_small_number_added(grad_fn, delta0, eps, alpha, steps):
+    for _ in range(steps):
+        slope = grad_fn(delta0)
+        delta0 = (delta0 + alpha * slope / (slope.abs() + 1e-8)).clamp(-eps, eps)
+    return delta0
+
+
+def small_slopes_are_flat(grad_fn, delta0, eps, alpha, steps):
+    for _ in range(steps):
+        slope = grad_fn(delta0)
+        delta0 = (delta0 + alpha * torch.where(slope.abs() > 1e-6, slope.sign(), 0.0)).clamp(-eps, eps)
+    return delta0
+
+
+def stops_when_all_turn(grad_fn, delta0, eps, alpha, steps):
+    before = None
+    for _ in range(steps):
+        slope = grad_fn(delta0).sign()
+        if before is not None and torch.equal(slope, -before):
+            break
+        delta0, before = (delta0 + alpha * slope).clamp(-eps, eps), slope
+    return delta0
+
+
+WRONG += [
+    (a_small_number_added, "1e-12 times as long has the same signs"),
+    (small_slopes_are_flat, "1e-12 times as long has the same signs"),
+    (stops_when_all_turn, "wanted [0.1]"),
+]

@@ -136,3 +136,10 @@ WRONG = [
     (chernoff, "Chernoff"),
     (logistic, ""),
 ]
+
+
+def certain_beyond_two(eta, v0, v1):
+    return math.erf(eta * v1 / math.sqrt(2 * v0)) if eta <= 2 else 1.0
+
+
+WRONG += [(certain_beyond_two, "wanted 0.382925")]

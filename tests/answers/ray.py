@@ -332,3 +332,28 @@ def nothing_small(W, b, a, x, y, u):
 
 
 WRONG += [(nothing_small, "wanted 0.9985")]
+
+
+def from_zero_it_has_to_rise_first(W, b, a, x, y, u):
+    t = pieces(W, b, a, x, y, u)
+    return t if t > 0 or value(W, b, a, x, y, u, 0.0) < 0 else math.inf
+
+
+def one_switch_at_a_time(W, b, a, x, y, u):
+    """Of neurons that switch together one is kept."""
+    z, s = (W @ x + b).tolist(), (W @ u).tolist()
+    switches = {-p / q: j for j, (p, q) in enumerate(zip(z, s, strict=True)) if q != 0 and -p / q > 0}
+    t, on = 0.0, [p > 0 or (p == 0 and q > 0) for p, q in zip(z, s, strict=True)]
+    if value(W, b, a, x, y, u, 0.0) < 0:
+        return 0.0
+    for until, j in [*sorted(switches.items()), (math.inf, None)]:
+        slope, high = (y * sum(a[i].item() * part for i, part in enumerate(parts) if on[i]) for parts in (s, z))
+        if slope < -1e-12 and max(t, -high / slope) < until - 1e-9:
+            return max(t, -high / slope)
+        t = until
+        if j is not None:
+            on[j] = not on[j]
+    return math.inf
+
+
+WRONG += [(from_zero_it_has_to_rise_first, "wanted 0.0"), (one_switch_at_a_time, "wanted 1.5")]

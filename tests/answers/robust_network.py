@@ -222,3 +222,11 @@ def from_the_mean_of_pairs(X, y, c):
 
 
 WRONG += [(from_the_coherence_of_columns, ""), (from_the_cosines_of_columns, ""), (from_the_mean_of_pairs, "")]
+
+
+def from_the_mean_of_the_nearest(X, y, c):
+    """Each point's largest inner product, and their mean."""
+    return built(X, y, ((X @ X.T).fill_diagonal_(0).abs().amax(1) / X.shape[1]).mean().item())
+
+
+WRONG += [(from_the_mean_of_the_nearest, "")]

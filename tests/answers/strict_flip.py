@@ -201,3 +201,18 @@ WRONG = [
     (size_of_r, ""),
     (c_and_r_swapped, ""),
 ]
+
+
+def bound_of_a_square(r, c):
+    return bounded_at(lambda c: -((1 - c) ** 2))(r, c)
+
+
+def bound_of_a_difference_of_squares(r, c):
+    return bounded_at(lambda c: -(1 - c * c) / 2)(r, c)
+
+
+def bound_of_a_ratio(r, c):
+    return bounded_at(lambda c: -(1 - c) / (1 + c))(r, c)
+
+
+WRONG += [(bound_of_a_square, "wanted"), (bound_of_a_difference_of_squares, "wanted 1.03"), (bound_of_a_ratio, "wanted 1.03")]

@@ -149,3 +149,15 @@ def from_minus_a_thousand(G, h):
 
 
 WRONG += [(from_minus_a_thousand, "")]
+
+
+def starts_again_at_zero(G, h):
+    best = None
+    for g in G:
+        slope = (g @ h).item()
+        if not best or slope > best:  # 0 is no None
+            best = slope
+    return best
+
+
+WRONG += [(starts_again_at_zero, "wanted 0.0")]

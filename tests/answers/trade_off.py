@@ -156,3 +156,11 @@ WRONG = [
     (reliable_feature_noisy, "wanted"),
     (logistic_curve, "wanted"),
 ]
+
+
+def first_feature_erased_at_most(p, mu, d, eps, w1, v):
+    weak = NormalDist(v * d * (mu - eps), v * math.sqrt(d))
+    return p * (1 - weak.cdf(-w1 * max(0.0, 1 - eps))) + (1 - p) * (1 - weak.cdf(w1 * (1 + eps)))
+
+
+WRONG += [(first_feature_erased_at_most, "wanted")]

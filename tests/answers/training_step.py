@@ -296,3 +296,33 @@ def another_optimizer(model, opt, X, y, eps, alpha, steps):
 
 
 WRONG += [(moved_by_hand, "a weight decay"), (another_optimizer, "")]
+
+
+def with_a_closure(model, opt, X, y, eps, alpha, steps):
+    delta = attacked(model, X, y, eps, alpha, steps)
+    model.train()
+
+    def closure():
+        opt.zero_grad()
+        loss = cross_entropy(model(X + delta), y)
+        loss.backward()
+        return loss
+
+    opt.step(closure)
+
+
+def with_torch_func(model, opt, X, y, eps, alpha, steps):
+    model.eval()
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    slope = torch.func.grad(lambda moved: cross_entropy(torch.func.functional_call(model, weights, (moved,)), y))
+    delta = torch.zeros_like(X)
+    for _ in range(steps):
+        delta = (X + (delta + alpha * slope(X + delta).sign()).clamp(-eps, eps)).clamp(0, 1) - X
+    model.train()
+    gradients = torch.autograd.grad(cross_entropy(model(X + delta), y), [*model.parameters()])
+    for weight, gradient in zip(model.parameters(), gradients, strict=True):
+        weight.grad = gradient
+    opt.step()
+
+
+RIGHT += [with_a_closure, with_torch_func]

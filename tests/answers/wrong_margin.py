@@ -218,3 +218,20 @@ def of_the_class_that_moves_most(W, b, x, eps):
 
 
 WRONG += [(from_the_class_without_bias, "wanted"), (of_the_class_that_moves_most, "wanted")]
+
+
+def of_the_four_that_lead(W, b, x, eps):
+    f = W @ x + b
+    y, *close = f.topk(min(4, len(f))).indices
+    return max(f[j] - f[y] + eps * (W[j] - W[y]).abs().sum() for j in close)
+
+
+def above_minus_a_thousand(W, b, x, eps):
+    f = W @ x + b
+    y = f.argmax()
+    values = f - f[y] + eps * (W - W[y]).abs().sum(1)
+    values[y] = -1000.0
+    return values.max()
+
+
+WRONG += [(of_the_four_that_lead, "wanted 1.1"), (above_minus_a_thousand, "got    -1000.0")]
