@@ -93,7 +93,7 @@ MISTAKES = (
     ),
     Mistake(
         (lambda eta, v0, v1: float(eta * v1 >= math.sqrt(v0)),),
-        "f(x) is random: some networks flip earlier than at its standard deviation, some later.",
+        "f(x) is random: there is no length of step below which no network flips and above which all do.",
     ),
     Mistake(
         (lambda eta, v0, v1: 2 * phi(eta * math.sqrt(v0) / v1) - 1,),
