@@ -115,7 +115,7 @@ WRONG = [
     (always_one_seed, "randomness"),
     (one_noise_a_network, "variance of the noise's sum"),
     (one_sign_a_network, "one sign for all neurons"),
-    (naive, "d = 10000"),
+    (naive, "d = 40000"),
     (shared_H, "variance of H"),
     (a_column, "g2 must have shape"),
     (one_noise_for_all, "wanted"),
