@@ -69,6 +69,8 @@ def pgd(
     check_choice("direction", direction, ("sign", "gradient"))
     check_choice("norm", norm, ("linf", "l2"))
     check_choice("loss", loss, tuple(LOSSES))
+    for name, flag in {"random_start": random_start, "targeted": targeted, "keep_best": keep_best}.items():
+        check_choice(name, flag, (False, True))
     check_count("steps", steps)
     check_count("restarts", restarts)
     if until_fooled and not keep_best:
@@ -395,13 +397,13 @@ def one_pixel_candidates(model, x, y, *, target=None, pixels=1, population=400, 
     Our own loop and not SciPy's: one forward pass scores what is new in a generation (candidates that round to the same
     pixel and the same of 256 levels count as one, and are never tried again), and the random numbers are torch's.
     """
-    check_square_images(x)
+    x, y, *_ = _taken(x, y)
+    check_square_images(x, n=1)
     check_count("pixels", pixels)
     check_count("population", population, least=4)
     generator, (_, c, h, w) = fresh(generator, x), x.shape
     fine = torch.promote_types(x.dtype, torch.float32)  # bfloat16 holds no odd row above 256
     size, home = torch.tensor([h, w, *[1.0] * c], dtype=fine, device=x.device), generator.device
-
     known, seen = {}, []  # where the score of each candidate stands, and the scores
 
     def score(candidates):
@@ -435,7 +437,7 @@ def _away(model, images, y, target):
     """Return for each image the log-odds of the target (None: of not y), both given as (1,), and whether it fools the model."""
     aim = y if target is None else target
     with evaluation_mode(model, images), torch.no_grad():
-        logits = checked_logits(model, images, int(aim.max()))
+        logits = checked_logits(model, images.clone(), int(aim.max()))  # a model may work in place
     odds, reached = log_odds(logits, aim.expand(len(logits))), _fools(logits, aim, targeted=True)
     return (-odds, ~reached) if target is None else (odds, reached)
 
@@ -475,7 +477,7 @@ def square(model, x, y, epsilon, *, queries=1000, generator=None):
 
     with evaluation_mode(model, x), torch.no_grad():
         stripes = (radius * (2 * draw(2, n, c, 1, w) - 1)).clamp(lower, upper)
-        left, delta = (~_fools(checked_logits(model, x, highest), y)).nonzero()[:, 0], torch.zeros_like(x)
+        left, delta = (~_fools(checked_logits(model, x.clone(), highest), y)).nonzero()[:, 0], torch.zeros_like(x)
         parts = [part[left] for part in (x, y, radius, lower, upper, stripes)]
         best = torch.full((len(left),), -torch.inf, dtype=torch.float64, device=x.device)
         for query in range(1, queries):

@@ -16,8 +16,8 @@ def project_linf(delta, x, epsilon, low=0.0, high=1.0):
     delta, x: float tensors of one shape, x inside [low, high]. epsilon: float, or (n,) for x of shape (n, ...).
     """
     low, high = check_pixels(x, low, high)
-    if delta.shape != x.shape or delta.dtype != x.dtype:
-        raise ValueError(f"delta must be like x, {x.dtype} {tuple(x.shape)}, got {delta.dtype} {tuple(delta.shape)}")
+    right = isinstance(delta, torch.Tensor) and delta.shape == x.shape and delta.dtype == x.dtype
+    require(right, f"delta must be like x, {described(x)}, got {described(delta)}")
     require(not delta.isnan().any(), "delta must hold numbers, got NaN")
     return delta.clamp(*bounds(x, radius_of(epsilon, x), low, high))
 
@@ -36,7 +36,7 @@ def eta_threshold(delta, gradient, epsilon):
     if not moved.any():
         return 0.0
     slope, start = gradient[moved].double(), delta[moved].double().clamp(-epsilon, epsilon)
-    return ((epsilon - slope.sign() * start) / slope.abs()).max().item()
+    return check_number("the threshold", ((epsilon - slope.sign() * start) / slope.abs()).max())
 
 
 def _check_start(delta, epsilon):
@@ -57,10 +57,13 @@ def projected_ascent(gradient, delta, epsilon, eta, steps, *, direction="sign"):
     """
     check_choice("direction", direction, ("sign", "gradient"))
     require(callable(gradient), f"gradient must be a function of delta, got {described(gradient)}", TypeError)
-    epsilon, eta = _check_start(delta, epsilon), check_number("eta", eta, 0)
+    radius, eta = radius_of(_check_start(delta, epsilon), delta), check_number("eta", eta, 0)
+    delta = delta.detach().clone()
     for _ in range(check_count("steps", steps, 0)):
-        slope = gradient(delta)
-        delta = (delta + eta * (slope.sign() if direction == "sign" else slope)).clamp(-epsilon, epsilon)
+        slope = check_floats("gradient(delta)", gradient(delta.clone())).detach()
+        require(slope.shape == delta.shape, f"gradient(delta) must have shape {tuple(delta.shape)}, got {tuple(slope.shape)}")
+        step = eta * (slope.sign() if direction == "sign" else slope).double()
+        delta = (delta.double() + step).to(delta.dtype).clamp(-radius, radius)
     return delta
 
 
@@ -76,13 +79,12 @@ def bounds(x, radius, low, high):
 def radius_of(epsilon, x, name="epsilon", most=torch.inf):
     """Return epsilon < most as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
     plain = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
-    if not plain:
-        try:
-            given = torch.as_tensor(epsilon, device="cpu")
-        except (TypeError, ValueError, RuntimeError):
-            given = torch.tensor(False)
-        if given.dtype == torch.bool or given.is_complex():
-            raise TypeError(f"{name} must be a number or a tensor of shape ({len(x)},), in units of pixels; got {epsilon!r}")
+    try:
+        given = torch.as_tensor(epsilon, dtype=torch.float64 if plain else None, device="cpu")
+        right = given.dtype != torch.bool and not given.is_complex()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        right = False
+    require(right, f"{name} must be a number or a tensor, one a sample, in units of pixels; got {epsilon!r}", TypeError)
     exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach()
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")

@@ -33,7 +33,8 @@ def check_count(name, value, least=1):
 def check_number(name, value, least=-math.inf, most=math.inf):
     """Return a number, which may be a tensor of one, as a float: finite, and from ``least`` to ``most``."""
     try:
-        number = None if isinstance(value, str | bool) else float(value)
+        plain = value.item() if hasattr(value, "item") else value
+        number = float(plain) if hasattr(plain, "__float__") and not isinstance(plain, bool) else None
     except OverflowError:
         raise ValueError(f"{name} must be a number that fits into a float, got a larger {type(value).__name__}") from None
     except (TypeError, ValueError, RuntimeError):
@@ -47,12 +48,16 @@ def check_number(name, value, least=-math.inf, most=math.inf):
 
 def described(value):
     """Return what a message says of a wrong argument: type and shape of a tensor, the name of any other type."""
-    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    return f"{value.dtype} {tuple(value.shape)}" + " on meta, without numbers" * value.is_meta
 
 
 def check_pixels(x, low=0.0, high=1.0):
     """Return low and high in x's type; where normalising has rounded x beyond them, x's own extremes."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+    ends = (("low", low), ("high", high))
+    low, high = (end if isinstance(end, float) and math.isinf(end) else check_number(name, end) for name, end in ends)
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.is_meta:
         raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {described(x)} (pixels 0..255: divide by 255)")
     require(x.numel() > 0, f"x must hold at least one sample, got shape {tuple(x.shape)}")
     least, most = (extreme.item() for extreme in x.aminmax())
@@ -66,7 +71,9 @@ def check_pixels(x, low=0.0, high=1.0):
 
 def check_labels(name, y, x):
     """Return the highest label, if y holds labels of x."""
-    if not isinstance(y, torch.Tensor) or y.dtype != torch.int64:
+    right = isinstance(x, torch.Tensor) and x.is_floating_point()
+    require(right, f"x must be a tensor of floats, got {described(x)}", TypeError)
+    if not isinstance(y, torch.Tensor) or y.dtype != torch.int64 or y.is_meta:
         raise TypeError(f"{name} must be a tensor of int64 labels, got {described(y)}")
     if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
         got = f"{tuple(x.shape)} and {tuple(y.shape)}" + (" (one image: x[None])" if x.dim() in (1, 3) else "")
@@ -76,12 +83,13 @@ def check_labels(name, y, x):
     return highest
 
 
-def check_square_images(x):
-    require(x.dim() == 4, f"x must be images (n, c, h, w), got shape {tuple(x.shape)}")
+def check_square_images(x, n=None):
+    require(x.dim() == 4 and len(x) == (n or len(x)), f"x must be images ({n or 'n'}, c, h, w), got shape {tuple(x.shape)}")
 
 
 def checked_logits(model, x, highest):
     """Return model(x), checked: shape (n, K) with K > highest label, K >= 2, numbers whose softmax exists, a gradient."""
+    require(callable(model), f"the model must be a function of images, got {described(model)}", TypeError)
     try:
         logits = model(x)
     except RuntimeError as error:
@@ -137,7 +145,8 @@ def evaluation_mode(model, x):
 
 def check_floats(name, value, dim=None):
     """Return a value if it is a finite tensor of floats, not empty, with so many dimensions (None: any number)."""
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() != (dim or value.dim()):
+    right = isinstance(value, torch.Tensor) and value.is_floating_point() and not value.is_meta
+    if not right or value.dim() != (dim or value.dim()):
         shape = f" with {dim} dimension{'s' * (dim > 1)}" if dim else ""
         raise TypeError(f"{name} must be a tensor of floats{shape}, got {described(value)}")
     require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")
@@ -151,9 +160,10 @@ def check_shape(name, value, n):
 
 
 def check_signs(y, n):
-    right = isinstance(y, torch.Tensor) and y.shape == (n,) and y.dtype.is_signed and not y.is_complex()
+    given = isinstance(y, torch.Tensor) and not y.is_meta
+    right = given and y.shape == (n,) and y.dtype.is_signed and not y.is_complex()
     if not right or not (y.abs() == 1).all():
-        values = f", values {sorted(set(y.flatten().tolist()), key=str)[:4]}" if isinstance(y, torch.Tensor) else ""
+        values = f", values {sorted(set(y.flatten().tolist()), key=str)[:4]}" if given else ""
         raise ValueError(f"y must be a tensor of shape ({n},) that holds -1 and +1 only, got {described(y)}{values}")
 
 
@@ -172,7 +182,9 @@ def check_generator(generator, seed=None, device="cpu"):
 
 
 def check_coherence(c):
-    require(0 <= check_number("c", c) < 1, f"c must lie in [0, 1), got {c:g}")
+    """Return a bound on the coherence as a float."""
+    require(0 <= (number := check_number("c", c)) < 1, f"c must lie in [0, 1), got {number:g}")
+    return number
 
 
 def check_network(W, b, a, X, y):

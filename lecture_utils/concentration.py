@@ -17,6 +17,7 @@ from torch.nn import functional
 from .checks import check_choice, check_count, check_number, described, require
 
 ERF = 2 / math.sqrt(math.pi)  # the slope of erf at 0
+TINY = np.finfo(float).tiny  # smaller numbers lose digits
 
 
 class Activation(NamedTuple):
@@ -57,12 +58,12 @@ def _quadrature(reach=36, panels=8):
 def _values(function, nodes, name="the function"):
     """Return function(nodes) in float64, checked: numbers, one a node."""
     require(callable(function), f"{name} must be a function of a tensor, got {type(function).__name__}", TypeError)
-    values = function(nodes)
+    values = function(nodes.clone())
     if not isinstance(values, torch.Tensor) or values.shape != nodes.shape or values.is_complex():
         raise TypeError(f"{name} must map a tensor to real numbers of its shape {tuple(nodes.shape)}, got {described(values)}")
     if values.isnan().any():
         raise ValueError(f"{name} must return numbers, got NaN at x = {nodes[values.isnan()][0].item():g}")
-    return values.double()
+    return values.detach().double()
 
 
 def gaussian_mean(function):
@@ -72,9 +73,10 @@ def gaussian_mean(function):
     Raises ValueError where the mean does not exist or is no float64, or where values beyond |x| = 35 count.
     """
     nodes, weights = _quadrature()
-    parts = _values(function, nodes) * weights
-    outer = parts[nodes.abs() > 35].abs().sum()
-    if not parts.isfinite().all() or outer > 1e-12 * parts.abs().sum():
+    values = _values(function, nodes)
+    parts = values * weights
+    outer, total = parts[nodes.abs() > 35].abs().sum(), parts.abs().sum()
+    if not parts.isfinite().all() or outer > 1e-12 * total or (total < TINY and values.any()):
         raise ValueError("E function(X) does not exist, or cannot be computed: values at |x| > 35 still count, or are no float64")
     return parts.sum().item()
 
@@ -84,7 +86,14 @@ def gaussian_moments(sigma, derivative):
 
     v0 is the variance of the network's output, for every width; v1 is the limit of the squared length of its gradient.
     """
-    return gaussian_mean(lambda x: sigma(x).square()), gaussian_mean(lambda x: derivative(x).square())
+    moments = []
+    for name, function in {"sigma": sigma, "derivative": derivative}.items():
+        values = _values(function, _quadrature()[0], name)
+        size = 2.0 ** max(values.abs().max().frexp().exponent.item() - 1, -1022)  # with it squares are numbers
+        moments.append(gaussian_mean(lambda _, scaled=values / size: scaled.square()) * size * size)
+        right = TINY <= moments[-1] < math.inf or not values.any()
+        require(right, f"{name} must have a square whose mean is a float64, got {moments[-1]:g} for it")
+    return tuple(moments)
 
 
 def assumption_constants(derivative, highest=128):
@@ -102,22 +111,29 @@ def assumption_constants(derivative, highest=128):
     needed = ((moments + math.log(2) - torch.lgamma(q + 1) - moments[0])[1:] / (q[1:] - 2)).exp()
     far = nodes[logs.argmax(1)].abs().max() > 35
     if far or needed[-1] > 1.1 * needed[len(needed) // 2]:
-        at = "" if far else f": c = {needed[len(needed) // 2]:.3g} for q <= {highest // 2}, {needed[-1]:.3g} for q <= {highest}"
-        raise ValueError(f"Assumption 1 fails: the moments of the derivative grow faster than q!{at}")
+        at = f"c = {needed[len(needed) // 2]:.3g} for q <= {highest // 2}, {needed[-1]:.3g} for q <= {highest}"
+        at = "values at |x| > 35 count, of which nothing is known" if far else f"the moments grow faster than q!: {at}"
+        raise ValueError(f"Assumption 1 fails{' or cannot be judged' * bool(far)}: {at}")
     s2, c = moments[0].exp().item(), needed.max().item()
-    require(0 < s2 < math.inf and 0 < c, f"derivative must have a fourth power whose mean is a float64, got {s2} for the mean")
+    require(TINY <= s2 < math.inf and 0 < c, f"derivative must have a fourth power whose mean is a float64, got {s2:g} for it")
     return s2, c
 
 
 def clt_error(sigma, k, x):
-    """Return P(f <= x sqrt(v0)) - Phi(x) for a network of width k, by Fourier inversion. x: floats (m,). Returns (m,).
+    """Return P(f <= x sqrt(v0)) - Phi(x) for a network of width k <= 10^9, by Fourier inversion. x: floats (m,). Returns (m,).
 
     The signs make f symmetric, so its characteristic function is the real E[cos(t sigma(X) / sqrt(k v0))]^k. What is inverted is
     its difference from exp(-t^2 / 2), computed so that nothing cancels in wide networks. An atom of f at 0 (ReLU: no neuron is
     active) is taken out first. From |x| = 5 pi on the error is 0 to nine digits. Raises ValueError where f's tail is heavier,
     where sigma grows like exp(x^2), and where the rest decays too slowly (narrow networks, bounded or not monotone activations).
     """
-    check_count("k", k)
+    require(check_count("k", k) <= 10**9, f"k must be at most 10^9, got {k:,}: beyond, the difference is lost in rounding")
+    try:
+        at = torch.as_tensor(x, dtype=None if isinstance(x, torch.Tensor) else torch.float64, device="cpu").detach()
+        right = at.dim() == 1 and at.dtype != torch.bool and not at.is_complex() and not at.isnan().any()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        right = False
+    require(right, f"x must be numbers of shape (m,), got {x!r}")
     nodes, weights = _quadrature(reach=9, panels=32)
     values = _values(sigma, nodes, "sigma")
     size, scale = values.abs().max(), math.sqrt(k)
@@ -141,8 +157,7 @@ def clt_error(sigma, k, x):
         if rest < 1e-9 or t[-1] > 140 * scale:  # beyond, the cosines turn faster than the nodes follow
             break
     require(rest < 2e-3, f"k must be larger for this activation, got {k}: its characteristic function is still {rest:.1g}")
-    t, x, edge = torch.cat(frequencies), torch.as_tensor(x, dtype=torch.float64, device=nodes.device), math.pi / step
-    require(x.dim() == 1 and not x.isnan().any(), f"x must be numbers of shape (m,), got {x.tolist()}")
+    t, x, edge = torch.cat(frequencies), at.double(), math.pi / step
     at = torch.cat([x, x.new_tensor([edge])])  # beyond the edge, what is computed repeats itself with the other sign
     error = torch.sin(torch.outer(at, t)) @ (torch.cat(transform) / t) * step / math.pi + silent**k * ((at >= 0).double() - 0.5)
     tail = error[-1].abs().item()
@@ -157,8 +172,9 @@ def clt_distance(sigma, k):
 
 def log_over(factor, gamma):
     """Return log(factor / gamma) for a probability gamma, which is checked."""
-    require(0 < check_number("gamma", gamma, 0, 1) < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
-    return math.log(factor) - math.log(gamma)
+    number = check_number("gamma", gamma, 0, 1)
+    require(0 < number < 1, f"gamma must be a probability strictly between 0 and 1, got {gamma!r}")
+    return math.log(factor) - math.log(number)
 
 
 def bernstein(s2, c, k, gamma, *, sides=2):
@@ -173,7 +189,7 @@ def bernstein(s2, c, k, gamma, *, sides=2):
 
 
 def chi2_tail(k, r):
-    """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1), as a float. k: 1 to a million. r: at least 0."""
+    """Return the exact P(|X_1^2 + ... + X_k^2 - k| > r), X_j ~ N(0, 1). k: 1 to a million. r: at least 0. 0.0 below 2.3e-308."""
     check_count("k", k)
     require(k <= 1_000_000, f"k must be at most 1,000,000, got {k:,}: beyond, the lower tail cannot be had to eight digits")
     r = check_number("r", r, 0)
@@ -188,12 +204,19 @@ def chi2_bound(k, gamma, kind="slide"):
     """
     check_count("k", k)
     check_choice("kind", kind, ("slide", "Laurent-Massart", "exact"))
-    t = log_over(2, gamma)
+    t, gamma = log_over(2, gamma), check_number("gamma", gamma)
     if kind == "slide":
         return 4 * math.sqrt(k * t)
     sure = 2 * math.sqrt(k * t) + 2 * t
     if kind == "Laurent-Massart":
         return sure
     require(gamma >= 2.3e-308, f"gamma must be at least 2.3e-308 for an exact bound: smaller tails lose digits, got {gamma!r}")
-    nothing = chi2_tail(k, 0) <= gamma  # gamma is 1 but for rounding
-    return 0.0 if nothing else optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-300, maxiter=2000)
+    if gamma < 0.9:
+        return optimize.brentq(lambda r: chi2_tail(k, r) - gamma, 0, sure, xtol=1e-300, maxiter=2000)
+    node, weight = np.polynomial.legendre.leggauss(8)  # the tail has no digits of 1 - gamma: the density from k - r to k + r has
+    peak = (special.chdtrc(k + 2, k) - special.chdtrc(k, k)) / 2  # the density at k
+
+    def missed(r):
+        return gamma - 1 + r * peak * (weight @ np.exp((k / 2 - 1) * np.log1p(node * r / k) - node * r / 2))
+
+    return optimize.brentq(missed, 0, math.sqrt(k) / 2, xtol=1e-300, maxiter=2000)

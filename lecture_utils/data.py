@@ -26,7 +26,7 @@ import torch
 from filelock import FileLock
 
 from . import import_torchvision
-from .checks import check_choice, check_coherence, check_count, check_generator, require
+from .checks import check_choice, check_coherence, check_count, check_generator, check_pixels, check_square_images, require
 
 SHIPPED = Path(__file__).resolve().with_name("shipped")  # of a wheel; in a checkout it is data/
 FOLDER = SHIPPED if SHIPPED.exists() else SHIPPED.parent.parent / "data"
@@ -267,10 +267,14 @@ def _image(pixels):
 def centre(x, size):
     """Return the central square of images x (n, c, h, w), resized to (n, c, size, size)."""
     size = check_count("size", size)
+    check_pixels(x)
+    check_square_images(x)
     side = min(x.shape[2:])
     top, left = (x.shape[2] - side) // 2, (x.shape[3] - side) // 2
     square = x[:, :, top : top + side, left : left + side]
-    return torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
+    square = square.to(torch.promote_types(x.dtype, torch.float32))  # torch has it for no smaller type
+    resized = torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True)
+    return resized.clamp(0, 1).to(x.dtype)
 
 
 def read_image(source, size=None):
@@ -285,8 +289,7 @@ def read_image(source, size=None):
     """
     from PIL import Image
 
-    if size is not None:
-        check_count("size", size)
+    size = size if size is None else check_count("size", size)
     pixels = np.asarray(_decode(_content(source)))
     if size is not None:  # before the pixels become floats: 40 megapixels of them are half a gigabyte
         side = min(pixels.shape[:2])
@@ -405,7 +408,7 @@ def equicorrelated(m, d, c, generator=None):
     """
     check_count("m", m)
     check_count("d", d, least=m + 1)
-    check_coherence(c)
+    c = check_coherence(c)
     generator = check_generator(generator, seed=0)
     basis = torch.linalg.qr(torch.randn(d, m + 1, generator=generator, dtype=torch.float64, device=generator.device)).Q.T
     return math.sqrt(d) * (math.sqrt(1 - c) * basis[1:] + math.sqrt(c) * basis[0])

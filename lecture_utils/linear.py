@@ -16,16 +16,15 @@ from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 from torch.nn.functional import logsigmoid
 
-from .checks import check_count, check_floats, check_generator, check_number, check_points, check_shape, require
+from .checks import check_choice, check_count, check_floats, check_generator, check_number, check_points, check_shape, require
 
 
 def _check_line(w, b, X, y, epsilon):
-    """Check a linear classifier on points, and return epsilon."""
+    """Check a linear classifier on points, and return b, the labels in X's type, and epsilon."""
     check_points(X, y)
     check_shape("w", w, X.shape[1])
-    check_number("b", b)
     require(w.dtype == X.dtype, f"w must be of X's type, {X.dtype}, got {w.dtype}")
-    return check_number("epsilon", epsilon, 0)
+    return check_number("b", b), y.to(X.dtype), check_number("epsilon", epsilon, 0)
 
 
 def worst_margin_linear(w, b, X, y, epsilon):
@@ -33,7 +32,7 @@ def worst_margin_linear(w, b, X, y, epsilon):
 
     w: (d,). b: float. X: (n, d). y: (n,) of -1 and +1. Returns (n,): the clean margin minus epsilon |w|_1.
     """
-    epsilon = _check_line(w, b, X, y, epsilon)
+    b, y, epsilon = _check_line(w, b, X, y, epsilon)
     return check_floats("the margins", y * (X @ w + b) - epsilon * w.abs().sum(), 1)
 
 
@@ -68,8 +67,7 @@ def danskin_gradient(w, b, X, y, epsilon):
     The maximiser delta* = -y epsilon sign(w) is held fixed while the loss at x + delta* is differentiated in w. It is the
     gradient wherever no weight is 0; where one is, there are several maximisers and this is the slope for one of them.
     """
-    epsilon = _check_line(w, b, X, y, epsilon)
-    y = y.to(X.dtype)  # labels may be integers
+    b, y, epsilon = _check_line(w, b, X, y, epsilon)
     attacked = X - epsilon * y[:, None] * w.sign()
     share = torch.sigmoid(-y * (attacked @ w + b))
     return check_floats("the gradient", -(share * y) @ attacked / len(y), 1)
@@ -100,12 +98,14 @@ def fit_robust_linear(X, y, epsilon, bias=False):
     """Return the weights (d,) and the bias (float) that minimise the adversarial logistic risk, exactly.
 
     A convex problem: with w = p - q, p and q >= 0, the sum of p + q stands for |w|_1, and L-BFGS-B keeps the bounds. Weights
-    that robust training switches off are exact zeros. X: (n, d) float64. bias: whether there is one (else it is 0).
+    that robust training switches off are exact zeros. X: (n, d). bias: whether there is one (else it is 0).
     """
     check_points(X, y)
+    check_choice("bias", bias, (False, True))
+    given, X, y = X, X.detach().cpu().double(), y.detach().cpu()
     (n, d), size = X.shape, X.abs().max().item() or 1.0
     epsilon, centre = check_number("epsilon", epsilon, 0) / size, X.mean(0) * bias  # the tolerances are for numbers of size 1
-    signed, sign = (y[:, None] * (X - centre) / size).numpy(), y[:, None].numpy()
+    signed, sign = (y[:, None] * (X - centre) / size).numpy(), y.double()[:, None].numpy()
     Z = np.hstack([signed - epsilon, -signed - epsilon, sign * bias])  # the smallest margins are Z v, v = (p, q, bias)
     require(np.isfinite(Z).all(), "X must have entries of epsilon's size that can be added, got some too small or too large")
     bounded = np.arange(2 * d + 1) < 2 * d
@@ -121,8 +121,8 @@ def fit_robust_linear(X, y, epsilon, bias=False):
         require(margin.min() <= 0, "X must not be separable with this epsilon: there is no minimiser, longer weights are better")
         inside = (v > 0) | ~bounded
         if np.where(inside, abs(slope), -slope).max() <= 1e-9 * (expit(-margin) @ abs(Z) / n).max():
-            w = torch.from_numpy(v[:d] - v[d : 2 * d]).to(X) / size
-            return w, float(v[2 * d]) - (w @ centre).item()
+            w = torch.from_numpy(v[:d] - v[d : 2 * d]) / size
+            return check_floats("the weights", w.to(given), 1), float(v[2 * d]) - (w @ centre).item()
         curvature = (Z[:, inside].T * (expit(margin) * expit(-margin) / n)) @ Z[:, inside]  # and a step of Newton's method
         v[inside] -= np.linalg.lstsq(curvature, slope[inside], rcond=None)[0]
         v = np.where(bounded, v.clip(min=0), v)

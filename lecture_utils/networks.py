@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from . import data, efficientnet, import_torchvision
-from .checks import checked_logits
+from .checks import check_choice, checked_logits
 
 BUILDING = threading.Lock()
 
@@ -139,8 +139,7 @@ def load(name):
     from safetensors.torch import load as read_tensors
 
     entries = manifest()
-    if name not in entries:
-        raise ValueError(f"name must be one of {sorted(entries)}, got {name!r}")
+    check_choice("name", name, sorted(entries))
     entry, listed = entries[name], data.FOLDER / "manifest.json"
     with _restored(listed):
         path, sha256, size = data.FOLDER / Path(entry["file"]).name, str(entry["sha256"]), entry["bytes"]

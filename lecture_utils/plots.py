@@ -22,6 +22,8 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from PIL import Image
 
+from .checks import require
+
 BLACK, ORANGE, BLUE, GREEN, VERMILION = "#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00"
 STYLES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (BLACK, (0, (5, 1)))]
 STYLES += [("#cc79a7", (0, (3, 1, 1, 1, 1, 1))), ("#56b4e9", (0, (1, 0.5)))]
@@ -145,8 +147,10 @@ class Pixels(Artist):
 
     def set_image(self, image):
         """Take a tensor (1, c, h, w) or (c, h, w) in [0, 1], c = 1 or 3."""
-        levels = np.rint(255 * np.asarray(image.detach())).astype(np.uint8)
-        levels = levels.reshape(levels.shape[-3:]).transpose(1, 2, 0)[::-1]  # the renderer wants the bottom row first
+        levels = np.rint(255.0 * np.asarray(image.detach()))
+        least, most = levels.min() / 255, levels.max() / 255
+        require(least >= 0 and most <= 1, f"an image must have pixels in [0, 1], got values from {least:.3g} to {most:.3g}")
+        levels = levels.astype(np.uint8).reshape(levels.shape[-3:]).transpose(1, 2, 0)[::-1]  # the renderer wants it upside down
         pixels = np.full((*levels.shape[:2], 4), 255, np.uint8)
         pixels[..., :3] = levels
         self.shown = Image.fromarray(pixels)

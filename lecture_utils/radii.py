@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from scipy.optimize import linprog, nnls
 
-from .checks import check_count, check_network
+from .checks import check_choice, check_count, check_network
 
 ROUND = 16 * np.finfo(float).eps  # of a sum, relative to the sizes of its terms
 CLOSE = 4e-10  # relative: how near the two proofs have to come, each to the radius that is returned
@@ -35,9 +35,13 @@ def in_units(*network):
     W, b, a, X, y = check_network(*network)
     unit = X.abs().max().frexp().exponent
     own = torch.cat([W, doubled(b, -unit)[:, None]], 1).abs().amax(1).frexp().exponent  # of each neuron, which its a takes
-    whole = torch.where((a == 0) | ((W == 0).all(1) & (b == 0)), -(10**6), a.frexp().exponent + own)
-    a = a.frexp().mantissa.ldexp(whole - whole.max())
-    return doubled(W, -own[:, None]), doubled(doubled(b, -unit), -own), a, doubled(X, -unit), y, unit
+    idle = (a == 0) | ((W == 0).all(1) & (b == 0))
+    whole = torch.where(idle, -(10**6), a.frexp().exponent + own)
+    w, z, a, x = doubled(W, -own[:, None]), doubled(doubled(b, -unit), -own), a.frexp().mantissa, doubled(X, -unit)
+    back = doubled(w, own[:, None]), doubled(doubled(z, own), unit), doubled(x, unit)
+    if not all(map(torch.equal, back, (W, b, X))) or (whole[~idle] < whole.max() - 1000).any():
+        raise ArithmeticError("the sizes of W, b, a and X are too far apart: in one unit they are no numbers of float64")
+    return w, z, a.ldexp(whole - whole.max()), x, y, unit
 
 
 def doubled(v, times):
@@ -137,10 +141,10 @@ class _Point:
         self.edges = np.append(np.abs(z)[moves] / self.dual(weights)[moves], [] if moves.any() else 1.0)
 
     def dual(self, v):
-        return np.abs(v).sum(-1) if self.largest else np.linalg.norm(v, axis=-1)
+        return np.abs(v).sum(-1) if self.largest else _euclidean(v)
 
     def length(self, delta):
-        return np.abs(delta).max(initial=0.0) if self.largest else np.linalg.norm(delta)
+        return np.abs(delta).max(initial=0.0) if self.largest else _euclidean(delta)
 
     def flips(self, delta):
         """Whether y f(x + delta) < 0 (or <= 0), in integers."""
@@ -257,6 +261,12 @@ class _Point:
         return best
 
 
+def _euclidean(v):
+    """Return the lengths of vectors, whose squares may be no numbers."""
+    power = np.frexp(np.abs(v).max(-1, initial=0.0))[1]
+    return np.ldexp(np.linalg.norm(np.ldexp(v, -power[..., None]), axis=-1), power)
+
+
 def _euclidean_cone(G, h):
     """Return the shortest delta with G delta >= h, weights of the rows that show it, and whether it is shorter than 1e3.
 
@@ -325,6 +335,7 @@ def exact_radius_linf(W, b, a, X, y, *, strict=True):
 
 def _each(solve, W, b, a, X, y, strict, largest=False):
     """Run a solver on every point; return radii and perturbations."""
+    check_choice("strict", strict, (False, True))
     W, b, a, X, y, unit = (part.detach().cpu().numpy() for part in in_units(W, b, a, X, y))
     radii, deltas, exact = np.full(len(X), np.inf), np.full(X.shape, np.nan), _Exact(W, b, a)
     for i, (x, label) in enumerate(zip(X, y, strict=True)):
@@ -336,7 +347,11 @@ def _each(solve, W, b, a, X, y, strict, largest=False):
             raise ArithmeticError(f"the radius of sample {i} cannot be proved in float64: {error}") from error
         if found is not None:
             radii[i], deltas[i] = found[0], point.basis @ found[1]
-    return torch.from_numpy(np.ldexp(radii, unit)), torch.from_numpy(np.ldexp(deltas, unit))
+    with np.errstate(over="ignore"):
+        told = np.ldexp(radii, unit)
+    if not np.isclose(np.ldexp(told, -unit), radii, rtol=CLOSE, atol=0).all():
+        raise ArithmeticError("a radius is no number of float64: multiply W and divide X by one factor")
+    return torch.from_numpy(told), torch.from_numpy(np.ldexp(deltas, unit))
 
 
 def _upper(point):

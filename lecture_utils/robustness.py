@@ -32,7 +32,7 @@ def coherence(X):
     Raises ValueError for fewer than two points, or points that are not on the sphere of radius sqrt(d).
     """
     _check_sphere(X)
-    gram = X @ X.T / X.shape[1]
+    gram = X.double() @ X.double().T / X.shape[1]
     return min(1.0, gram.fill_diagonal_(0.0).abs().max().item())  # more is rounding
 
 
@@ -46,17 +46,23 @@ def nearest_neighbour_radius(X, y):
     require((y != y[0]).any(), "y must hold both labels, got one only")
     unit = X.double().abs().max().frexp().exponent  # with it squares are numbers
     left, right = (doubled(X[y * side > 0].double(), -unit) for side in (1, -1))
-    return doubled(torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").min(), unit - 1).item()
+    nearest = torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").min()
+    return check_number("the radius", doubled(nearest, unit - 1))
 
 
 def _check_sphere(X):
-    if not isinstance(X, torch.Tensor) or not X.is_floating_point() or X.dim() != 2 or len(X) < 2:
+    right = isinstance(X, torch.Tensor) and X.is_floating_point() and not X.is_meta
+    if not right or X.dim() != 2 or len(X) < 2 or X.shape[1] == 0:
         raise ValueError(f"X must be a tensor of floats (m, d) with m >= 2 points, got {described(X)}")
-    lengths, radius = X.norm(dim=1), math.sqrt(X.shape[1])
+    lengths, radius = X.double().norm(dim=1), math.sqrt(X.shape[1])
     worst = (lengths - radius).abs().max().item()
-    if not worst <= 100 * torch.finfo(X.dtype).eps * radius:
+    if not worst <= _rounding(X) * radius:
         got = f"{lengths.min().item():.6g} to {lengths.max().item():.6g}"
         raise ValueError(f"X must lie on the sphere of radius sqrt(d) = {radius:.6g}, got lengths from {got}")
+
+
+def _rounding(X):
+    return min(100 * torch.finfo(X.dtype).eps, 0.02)  # in half precision 100 would let anything pass
 
 
 def robust_network(X, y, c):
@@ -68,8 +74,8 @@ def robust_network(X, y, c):
     """
     _check_sphere(X)
     check_signs(y, len(X))
-    check_coherence(c)
-    if (found := coherence(X)) > c + 100 * torch.finfo(X.dtype).eps:
+    c = check_coherence(c)
+    if (found := coherence(X)) > c + _rounding(X):
         twice = found > 1 - 1e-6 and (X @ X.T / X.shape[1]).fill_diagonal_(0.0).max() > 1 - 1e-6
         same = " (a point occurs twice)" if twice else ""
         raise ValueError(f"c must be at least the coherence of X, {found:.6g}{same}; got {c:g}")
@@ -81,8 +87,7 @@ def robust_network(X, y, c):
 
 def theorem_radius(d, c):
     """Return (1 - c) / 4 sqrt(d), the lower bound of Theorem 1 on r_zero."""
-    check_coherence(c)
-    return (1 - c) / 4 * math.sqrt(check_count("d", d))
+    return (1 - check_coherence(c)) / 4 * math.sqrt(check_count("d", d))
 
 
 def zero_radius(d, c):
@@ -96,8 +101,12 @@ def strict_flip_radius(r, c):
     r: <x_i, x_j> / d, at most c in size. The set {z_j >= 0, z_j >= z_i} of the network of Theorem 1 is convex. Its nearest
     point is the multiple of x_i + x_j at which z_i = z_j = 0 if r >= -(1 - c)/2, else x_i + g x_j, where only z_j = 0.
     """
-    check_coherence(c)
-    require(abs(check_number("r", r)) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
+    c, r = check_coherence(c), check_number("r", r)
+    require(abs(r) <= c + 1e-9, f"r must lie in [-c, c] = [{-c:g}, {c:g}], got {r:g}")
+    return _flip_radius(r, c)
+
+
+def _flip_radius(r, c):
     return math.sqrt(((1 - c) ** 2 + 2 * c * (1 - r)) / (2 * (1 + r))) if r >= -(1 - c) / 2 else (1 + c) / 2 - r
 
 
@@ -108,11 +117,11 @@ def strict_radii(X, y, c):
     notebook 2 proves. Raises ValueError for c > 1/3: there many correlated ones together can; use
     ``radii.exact_radius_l2``.
     """
-    robust_network(X, y, c)
+    robust_network(X, y, c := check_coherence(c))
     require(c <= 1 / 3, f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
     d, found = X.shape[1], []
-    for row, own in zip(X @ X.T / d, y, strict=True):
-        found.append(min((strict_flip_radius(r, c) for r in row[y != own].tolist()), default=math.inf))
+    for row, own in zip(X.double() @ X.double().T / d, y, strict=True):
+        found.append(min((_flip_radius(r, c) for r in row[y != own].tolist()), default=math.inf))
     return math.sqrt(d) * torch.tensor(found, dtype=torch.float64, device=X.device)
 
 

@@ -29,6 +29,7 @@ from .checks import (
     check_number,
     check_pixels,
     checked_logits,
+    described,
     evaluation_mode,
     require,
 )
@@ -41,7 +42,9 @@ def _perturbed_logits(model, x, y, attack, batch_size):
     check_function("attack", attack)
     logits, size = [], check_count("batch_size", batch_size)
     for images, labels in zip(x.split(size), y.split(size), strict=True):
-        delta = attack(model, images, labels) if attack else 0.0
+        delta = attack(model, images, labels) if attack else torch.zeros_like(images)
+        right = isinstance(delta, torch.Tensor) and delta.shape == images.shape
+        require(right, f"attack must return a delta of shape {tuple(images.shape)}, got {described(delta)}")
         with evaluation_mode(model, images), torch.no_grad():
             logits.append(checked_logits(model, images + delta, int(labels.max())))
     return torch.cat(logits)
@@ -112,7 +115,7 @@ def free_step(model, optimizer, x, y, *, epsilon, replays=4, generator=None):
     epsilon times its sign. So an attack costs nothing, and ``fit`` needs a ``replays``-th of the epochs. generator: of the
     starts; None draws the same start in every call.
     """
-    low, high = check_pixels(x)
+    low, high = check_pixels(x := x.detach())
     check_labels("y", y, x)
     radius = radius_of(epsilon, x, most=2)
     lower, upper = bounds(x, radius, low, high)
@@ -162,12 +165,14 @@ def fit(
     One thread and two add up in another order: the weights then differ by rounding, which many steps make visible.
     """
     check_labels("y", y, x)
-    check_count("epochs", epochs)
+    epochs = check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
+    pair = validation is None or (isinstance(validation, tuple | list) and len(validation) == 2)
+    require(pair, f"validation must be a pair (x, y) or None, got {described(validation)}", TypeError)
     for name, value in {"attack": attack, "step": step, "judge": judge, "augment": augment, "watch": watch}.items():
         check_function(name, value)
-    for name, value, most in (("learning_rate", learning_rate, math.inf), ("warmup", warmup, 1), ("average", average, 1)):
-        check_number(name, value, 0, most)
+    shares = ("learning_rate", learning_rate, math.inf), ("warmup", warmup, 1), ("average", average, 1)
+    learning_rate, warmup, average = (check_number(name, value, 0, most) for name, value, most in shares)
     _check_gradients()
     if (default := torch.empty(0).device).type not in ("cpu", x.device.type):  # optimizers keep numbers there
         raise ValueError(f"the default device is {default}, but x is on {x.device}: torch.set_default_device({x.device.type!r})")

@@ -680,11 +680,42 @@ def test_a_threshold_of_no_gradient_is_refused(gradient):
         attacks.eta_threshold(torch.zeros(4), gradient, 0.1)
 
 
-@pytest.mark.parametrize("given", [{"gradient": None}, {"delta": None}, {"delta": torch.ones(4), "steps": 0}])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("epsilon", [0.1, 8 / 255, 1e300])
+def test_an_ascent_ends_in_the_ball_in_deltas_type_and_leaves_the_start_alone(dtype, epsilon):
+    start = torch.zeros(4, dtype=dtype)
+    delta = attacks.projected_ascent(lambda delta: delta.fill_(1.0).double(), start, epsilon, 1e300, 2)
+    assert delta.dtype == dtype and delta.double().max() <= epsilon and (delta > 0).all() and not start.any()
+    assert attacks.projected_ascent(torch.cos, start, epsilon, 1.0, 0) is not start
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("low", "a"), ("low", None), ("high", True), ("high", torch.ones(2)), ("low", -(10**400)), ("low", math.nan),
+     ("delta", None), ("x", torch.ones(3, device="meta")), ("epsilon", 10**400)],
+)  # fmt: skip
+def test_a_projection_names_the_argument_that_is_wrong(name, value):
+    good = {"delta": torch.ones(3), "x": torch.ones(3), "epsilon": 0.1, "low": 0.0, "high": 1.0}
+    with pytest.raises((TypeError, ValueError), match=f"{name} must be .*got"):
+        attacks.project_linf(**good | {name: value})
+
+
+def test_candidates_are_of_one_image():
+    x, y = images(2), torch.tensor([0, 1])
+    for wrong in ({"x": x}, {"x": 9 * x[:1] + 1}, {"y": y}):
+        with pytest.raises(ValueError, match="x must .*got"):
+            next(attacks.one_pixel_candidates(linear(torch.ones(2, 16)), **{"x": x[:1], "y": y[:1]} | wrong))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"gradient": None}, {"delta": None}, {"delta": torch.ones(4), "steps": 0}, {"gradient": lambda delta: None},
+     {"gradient": lambda delta: torch.ones(3, 4)}, {"gradient": lambda delta: delta / 0}],
+)  # fmt: skip
 def test_an_ascent_from_nowhere_is_refused(given):
     good = {"gradient": torch.cos, "delta": torch.zeros(4), "epsilon": 0.1, "eta": 0.1, "steps": 1}
     attacks.projected_ascent(**good)
-    with pytest.raises((TypeError, ValueError), match="must be .*, got"):
+    with pytest.raises((TypeError, ValueError), match="must (be|have) .*, got"):
         attacks.projected_ascent(**good | given)
 
 
@@ -1198,6 +1229,7 @@ def test_a_model_without_a_gradient_is_refused(attack):
         ({"norm": "l1"}, "norm must be one of .* got 'l1'"),
         ({"loss": "mse"}, "loss must be one of .* got 'mse'"),
         ({"steps": 0}, "steps must be an integer >= 1, got 0"),
+        ({"targeted": "no"}, "targeted must be one of .* got 'no'"),
         ({"steps": 2.5}, "steps must be an integer >= 1, got 2.5"),
         ({"restarts": 0}, "restarts must be an integer >= 1, got 0"),
         ({"until_fooled": True, "keep_best": False}, "until_fooled needs keep_best"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lecture_utils import data, import_torchvision
+from lecture_utils import data, import_torchvision, plots
 
 datasets = import_torchvision().datasets
 FILES = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -266,3 +266,18 @@ def test_a_folder_that_cannot_be_written_is_one_readable_error(tmp_path, monkeyp
     monkeypatch.setattr(datasets.MNIST, "download", lambda self: write_mnist(self.root))
     with pytest.raises(FileNotFoundError, match="MNIST is not .* could not be downloaded .*set LECTURE_DATA"):
         data.load("mnist", "test")
+
+
+@pytest.mark.parametrize("wrong", [[1], torch.ones(3, 4, 4), 255 * torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4).byte()])
+def test_the_centre_is_of_images_in_0_to_1(wrong):
+    assert data.centre(torch.ones(1, 1, 4, 4).half(), 2).dtype == torch.float16
+    with pytest.raises((TypeError, ValueError), match="x must .*got"):
+        data.centre(wrong, 2)
+
+
+@pytest.mark.parametrize("level", [1.004, -0.1, 2.0, float("nan")])
+def test_a_picture_of_no_pixels_is_refused(level):
+    panel, image = plots.Images(1), torch.ones(1, 1, 4, 4)
+    panel.update([image * 1.001], ["rounding"], "white")
+    with pytest.raises(ValueError, match=r"pixels in \[0, 1\], got values from"):
+        panel.update([level * image], ["wrong"], "none")

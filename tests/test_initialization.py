@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -83,6 +84,17 @@ def test_the_quadrature_knows_the_moments_of_the_normal_law(power):
     double_factorial = math.prod(range(power - 1, 0, -2))
     assert concentration.gaussian_mean(lambda x: x**power) == pytest.approx(double_factorial, rel=1e-12)
     assert concentration.gaussian_mean(lambda x: x ** (power + 1)) == pytest.approx(0, abs=1e-12 * double_factorial)
+
+
+def test_moments_are_right_at_every_scale_and_in_every_type():
+    moments = concentration.gaussian_moments(lambda x: 1e154 * x, lambda x: (20 * (x > 0)).to(torch.int8))
+    assert moments == pytest.approx((1e308, 200.0), rel=1e-12)
+    assert concentration.gaussian_moments(lambda x: 1e-30 * x.float(), torch.zeros_like) == (pytest.approx(1e-60, rel=1e-6), 0.0)
+
+
+def test_a_function_that_works_in_place_changes_no_later_number():
+    assert concentration.gaussian_moments(torch.nn.ReLU(inplace=True), lambda x: x.mul_(2)) == pytest.approx((0.5, 4.0))
+    assert concentration.gaussian_moments(torch.nn.ReLU(inplace=True), lambda x: x.mul_(2)) == pytest.approx((0.5, 4.0))
 
 
 def test_a_kink_at_zero_costs_no_accuracy():
@@ -199,11 +211,11 @@ def test_far_out_a_heavy_tail_is_no_zero():
         concentration.clt_error(lambda x: x**3, 10, [0.0, 20.0])
 
 
-@pytest.mark.parametrize(("k", "missing"), [(1, 1e-9), (10, 1e-9), (10, 1e-11), (1000, 1e-6)])
+@pytest.mark.parametrize(("k", "missing"), [(1, 1e-9), (10, 1e-9), (10, 1e-11), (1000, 1e-6), (1, 2**-53), (9, 2**-53)])
 def test_the_exact_bound_is_exact_where_it_is_small(k, missing):
     r = concentration.chi2_bound(k, 1 - missing, "exact")
-    expected = missing / (2 * stats.chi2.pdf(k, k))  # the density is flat over so short a stretch
-    assert r == pytest.approx(expected, rel=1e-4)
+    expected = (1 - (1 - missing)) / (2 * stats.chi2.pdf(k, k))  # the density is flat over so short a stretch
+    assert r == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 def test_a_law_that_cannot_be_inverted_is_refused():
@@ -228,7 +240,7 @@ def test_chi_square_says_what_it_cannot_compute():
     with pytest.raises(ValueError, match="k must be at most 1,000,000"):
         concentration.chi2_tail(10**9, 1e5)
     for k in (1, 10**6):
-        assert 0 <= concentration.chi2_bound(k, 1 - 1e-16, "exact") < 1e-6 * k
+        assert 0 < concentration.chi2_bound(k, 1 - 1e-16, "exact") < 1e-12 * k
 
 
 # ---- Bernstein and chi-square ------------------------------------------------------------------------
@@ -589,6 +601,17 @@ def test_a_gamma_outside_zero_and_one_is_refused(gamma):
         (lambda: concentration.clt_distance(lambda x: (x * x).exp(), 9), ValueError, "sigma must grow more slowly"),
         (lambda: concentration.clt_error(torch.relu, 9, [math.nan]), ValueError, "x must be numbers of shape"),
         (lambda: concentration.clt_error(torch.relu, 9, 1.0), ValueError, "x must be numbers of shape"),
+        (lambda: concentration.clt_error(torch.relu, 9, "a"), ValueError, "x must be numbers of shape"),
+        (lambda: concentration.clt_error(torch.relu, 9, torch.ones(1) * 1j), ValueError, "x must be numbers of shape"),
+        (lambda: concentration.clt_distance(torch.tanh, 10**12), ValueError, "k must be at most 10.9, got 1,000,000,000,000"),
+        (lambda: concentration.gaussian_mean(lambda x: 1e-320 * x * x), ValueError, "are no float64"),
+        (lambda: concentration.gaussian_moments(None, torch.cos), TypeError, "sigma must be a function"),
+        (lambda: concentration.gaussian_moments(lambda x: 1e-200 * x, torch.cos), ValueError, "sigma must .* got 0 for it"),
+        (lambda: concentration.gaussian_moments(torch.tanh, lambda x: 1e155 * x), ValueError, "derivative must .* got inf for"),
+        (lambda: concentration.assumption_constants(lambda x: 2 * x, 1000), ValueError, "fails or cannot be judged"),
+        (lambda: concentration.bernstein(1.0, 1.0, 3, b"0.5"), TypeError, "gamma must be a number, got b'0.5'"),
+        (lambda: concentration.bernstein(np.True_, 1.0, 3, 0.5), TypeError, "s2 must be a number, got np.True_"),
+        (lambda: concentration.chi2_tail(3, torch.tensor(1j)), TypeError, "r must be a number, got torch.complex64"),
         (lambda: initialization.output(torch.ones(1), torch.ones(2, 3), torch.relu), ValueError, "a and u must have one length"),
         (lambda: initialization.one_step(torch.ones(3), torch.ones(()), torch.ones(1), 1), ValueError, "gradient must have x's"),
         (lambda: concentration.chi2_bound(3, 0.1, "best"), ValueError, "kind must be one of"),

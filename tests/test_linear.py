@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -253,3 +254,16 @@ def test_labels_of_another_type_cost_no_digit(kind):
     assert torch.equal(linear.danskin_gradient(w, 0.0, X, y.to(kind), 0.1), exact)
     half = torch.float16
     assert linear.danskin_gradient(w.to(half), 0.0, X.to(half), y.to(kind), 0.1).item() == pytest.approx(exact.item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_labels_and_bias_of_any_type_leave_the_type_of_the_points(dtype):
+    w, _, X, y = problem(0)
+    y, line = y.to(torch.bfloat16), (w.to(dtype), np.array(0.25), X.to(dtype))
+    for formula in (linear.worst_margin_linear, linear.danskin_gradient):
+        found, exact = formula(*line, y, 0.1), formula(w, 0.25, X, y.double(), 0.1)
+        assert found.dtype == dtype and (found - exact).abs().max() < 4 * torch.finfo(dtype).eps * exact.abs().max()
+    found, exact = (linear.fit_robust_linear(points, y, 0.4, bias=True) for points in (X.to(dtype).requires_grad_(), X))
+    assert found[0].dtype == dtype and torch.allclose(found[0].double(), exact[0], atol=8 * torch.finfo(dtype).eps)
+    with pytest.raises(ValueError, match="bias must be one of"):
+        linear.fit_robust_linear(X, y, 0.4, bias="no")

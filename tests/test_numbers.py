@@ -108,12 +108,18 @@ def test_weights_of_no_network_are_told(name):
             call(name)
 
 
-def test_a_model_that_works_in_place_leaves_the_image_alone():
-    model = nn.Sequential(nn.ReLU(inplace=True), linear())
+@pytest.mark.parametrize("name", ["verdicts", "accuracy", *ATTACKS, "one_pixel", "lbfgs"])
+def test_a_model_that_works_in_place_leaves_the_image_alone(name):
+    x, y = problem()
+    before, model = x.clone(), nn.Sequential(nn.Threshold(0.5, 0.0, inplace=True), linear())
     model.categories = "abc"
-    x = problem()[0] - 0.5
-    before = x.clone()
-    networks.verdicts(model, x)
+    small = {"one_pixel": {"population": 4, "generations": 1}, "lbfgs": {"max_iter": 1, "walk": 1}}
+    if name == "verdicts":
+        networks.verdicts(model, x)
+    elif name == "accuracy":
+        training.accuracy(model, x, y)
+    else:
+        getattr(attacks, name)(model, x, y, *[0.1] * (name in ATTACKS), **(ATTACKS | small)[name])
     assert torch.equal(x, before)
 
 
@@ -122,6 +128,23 @@ def test_a_last_batch_of_one_joins_the_one_before(n, size):
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 3))
     history = training.fit(model, *problem(n), epochs=1, batch_size=size, progress=False)
     assert len(history.loss) == 1
+
+
+@pytest.mark.parametrize("delta", [None, torch.zeros(4), torch.zeros(6, 1, 4, 4).long().tolist()], ids=["none", "shape", "list"])
+def test_an_attack_that_returns_no_delta_is_told(delta):
+    with pytest.raises(ValueError, match="attack must return a delta of shape"):
+        training.accuracy(linear(), *problem(), lambda *given: delta)
+
+
+def test_images_and_pairs_that_are_none_are_told_before_training():
+    x, y = problem()
+    with pytest.raises(TypeError, match=r"x must be a tensor of floats, got torch\.int64"):
+        training.accuracy(linear(), x.long(), y)
+    with pytest.raises(TypeError, match="validation must be a pair"):
+        training.fit(linear(), x, y, epochs=1, validation=x, progress=False)
+    model = linear()
+    step = functools.partial(training.free_step, model, torch.optim.SGD(model.parameters(), lr=0.0), y=y, epsilon=0.1)
+    assert step(x=x.clone().requires_grad_()) == step(x=x)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
@@ -143,6 +166,7 @@ def test_a_checkpoint_that_is_none_or_of_another_run_is_named(tmp_path):
     whole = file.read_bytes()
     with pytest.raises(ValueError, match="on other data"):
         training.fit(linear(), x.flip(0), y, **options)
+    training.fit(linear(), x, y, **options | {"epochs": np.int64(1), "learning_rate": np.float64(2e-3), "warmup": 0})  # the same
     for other in ({"epochs": 2}, {"batch_size": 7}, {"learning_rate": 0.1}, {"average": 0.5}, {"attack": lambda *given: 0.0}):
         with pytest.raises(ValueError, match="with other options"):
             training.fit(linear(), x, y, **options | other)

@@ -271,3 +271,26 @@ def test_the_solver_prints_nothing(capfd):
     for seed in range(5):
         measured(radii.exact_radius_linf, *network("random", seed), 1)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("norm", SOLVERS)
+@pytest.mark.parametrize(
+    ("W", "b", "a", "x", "y", "radius"),
+    [([0.5], [2.0**-617], [1.0], 0.0, 1, None), ([0.5], [2.0**-617], [-1.0], 0.0, 1, 0.0),
+     ([2.0**-650], [-1.0], [1.0], 2.0, -1, 2.0**650),
+     ([-0.25, 0.5, 0.5], [0.0, -(2.0**-599), -1.5 * 2.0**-599], [1.0, 2.0**-630, -(2.0**-20)], 1.5 * 2.0**-599, -1, 2.0**-600)],
+)  # fmt: skip
+def test_lengths_whose_squares_are_no_numbers(norm, W, b, a, x, y, radius):
+    given = [torch.tensor(part, dtype=torch.float64) for part in ([[w] for w in W], b, a, [[x]])]
+    found, _ = SOLVERS[norm](*given, torch.tensor([y]), strict=radius is not None)
+    assert found.item() == pytest.approx(2.0**-616 if radius is None else radius, rel=1e-9, abs=0)
+
+
+def test_sizes_too_far_apart_for_one_unit_are_refused():
+    given = [torch.tensor(part, dtype=torch.float64) for part in ([[1e257]], [2e257], [-1.0], [[1e-166]])]
+    for solver in (*SOLVERS.values(), radii.certified_radius, radii.crown_radius):
+        with pytest.raises(ArithmeticError, match="sizes of W, b, a and X are too far apart"):
+            solver(*given, torch.tensor([-1]))
+    huge = [torch.tensor(part, dtype=torch.float64) for part in ([[1.0]], [-1e308], [1.0], [[-1.7e308]])]
+    with pytest.raises(ArithmeticError, match="a radius is no number of float64"):
+        radii.exact_radius_l2(*huge, torch.tensor([-1]))

@@ -484,3 +484,20 @@ def test_a_network_trained_little_is_right_at_every_sample_all_the_same(loss):
     X, y = data.sphere(16, 8, torch.Generator().manual_seed(1)), torch.tensor([1.0, -1.0] * 8, dtype=torch.float64)
     W, b, a = robustness.trained_network(X, y, loss=loss)
     assert (y * (torch.relu(X @ W.T + b) @ a)).min().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_points_of_any_type_have_the_radii_of_theorem_1_and_no_others_pass(dtype):
+    X, y = data.equicorrelated(4, 8, 0.1), labels(4)
+    found = robustness.strict_radii(X.to(dtype), y, 0.1)  # rounded, their coherence is above 0.1
+    assert torch.allclose(found, robustness.strict_radii(X, y, 0.1), rtol=torch.finfo(dtype).eps)
+    for points, c in ((1.5 * X, 0.1), (X, 0.05)):
+        with pytest.raises(ValueError, match="must"):
+            robustness.robust_network(points.to(dtype), y, c)
+
+
+def test_a_radius_that_is_no_float_and_points_without_coordinates_are_refused():
+    with pytest.raises(ValueError, match="the radius must be a number"):
+        robustness.nearest_neighbour_radius(torch.tensor([[1.7e308] * 2, [-1.7e308] * 2], dtype=torch.float64), labels(2))
+    with pytest.raises(ValueError, match="must be a tensor of floats"):
+        robustness.coherence(torch.zeros(2, 0))
