@@ -263,6 +263,9 @@ class _Point:
 
 def _euclidean(v):
     """Return the lengths of vectors, whose squares may be no numbers."""
+    found = np.linalg.norm(v, axis=-1)
+    if ((found > 1e-140) & (found < 1e140)).all():
+        return found
     power = np.frexp(np.abs(v).max(-1, initial=0.0))[1]
     return np.ldexp(np.linalg.norm(np.ldexp(v, -power[..., None]), axis=-1), power)
 
