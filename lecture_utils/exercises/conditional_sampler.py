@@ -1,6 +1,6 @@
 """Exercise conditional-sampler.
 
-k, d, dsigma, n, generator -> (a, u, t, g2) of shapes (n, k), (n, k), (n, k), (n,), with no array of size d.
+k, d, dsigma, n, generator -> (a, u, t, g2) of shapes (n, k), (n, k), (n, k), (n,), with no array of k d numbers.
 """
 
 import copy

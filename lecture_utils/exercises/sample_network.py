@@ -41,6 +41,7 @@ STATISTICS = {  # what many networks are reduced to, and what it is for every ri
     "kurtosis of W, rounded": 3.0,
     "variance of |w|² over that of a Gaussian vector, rounded": 1.0,
     "the length of W as a whole varies (1: yes)": 1.0,
+    "the sums over rows, columns and all of W vary (1: yes)": 1.0,
     "largest correlation of two rows of W, rounded": 0.0,
     "one row of W for all neurons (1: yes)": 0.0,
     "variance of w·x over that of independent w and x, rounded": 1.0,
@@ -73,6 +74,7 @@ def draw_networks(answer, k, d, sigma, generator):
     u = (W @ x[:, :, None])[:, :, 0]
     length, rows, one_sign = x.square().sum(1) / d, rescaled.square().mean(2), (a == a[:, :1]).all(1).double().mean()
     sizes = rows.mean(1)  # of W as a whole
+    sums = [rescaled.sum(axes).square().mean() / m for axes, m in ((2, d), (1, k), ((1, 2), k * d))]  # of m entries each
     units, others = W / W.norm(dim=2, keepdim=True), ~torch.eye(k, dtype=torch.bool)
     pairs = torch.einsum("njd,nld->jl", units, units) / n  # correlations of two rows
     coins = a - a.mean()
@@ -89,6 +91,7 @@ def draw_networks(answer, k, d, sigma, generator):
         settle((rescaled**4).mean() / rescaled.square().mean() ** 2, 3, 0.4, max(0.025, math.sqrt(24 / d) * weights)),
         settle(rows.var() / rows.mean() ** 2 * d / 2, 1, 1, math.sqrt(2 + 12 / d) * weights),
         float(sizes.var() / sizes.mean() ** 2 * k * d / 2 > varies),
+        float(min(sums) > varies * sizes.mean()),
         settle(pairs[others].abs().max(), 0, 1, (n * d) ** -0.5),  # that of one pair
         float(one_row),
         settle(u.square().mean() / (length.mean() * W.square().mean() * d), 1, 1, math.sqrt(2) * weights),
@@ -189,7 +192,10 @@ MISTAKES = (
         "The rows of W all have the same length. That of w ~ N(0, I/d) varies: leave the Gaussian numbers as they are drawn.",
     ),
     Mistake(
-        (wrong_network(draw=lambda g, k, d: (W := normal(g, k, d)) / W.norm() * math.sqrt(k * d)),),
+        (
+            wrong_network(draw=lambda g, k, d: (W := normal(g, k, d)) / W.norm() * math.sqrt(k * d)),
+            wrong_network(draw=lambda g, k, d: ((W := normal(g, k, d)) - W.mean()) / W.std()),
+        ),
         "W as a whole always has the same length here. That of k d Gaussian numbers varies: leave them as they are drawn.",
     ),
     Mistake(

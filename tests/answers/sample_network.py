@@ -240,6 +240,9 @@ def shrunk(k, d, sigma, generator):
 
 
 WRONG += [
+    (with_weights(lambda W, g: W - W.mean(1, keepdim=True), "centred_rows"), "sums over rows, columns and all"),
+    (with_weights(lambda W, g: W - W.mean(0), "centred_columns"), "sums over rows, columns and all"),
+    (with_weights(lambda W, g: W - W.mean(), "centred"), "sums over rows, columns and all"),
     (shrunk, "over that of independent w and x"),
     (with_weights(lambda W, g: 0.97 * W, "three_per_cent_less"), "d times the variance of W"),
     (with_weights(lambda W, g: W + 0.3 * W.roll(1, 0), "neighbours_mixed"), "two rows of W"),
