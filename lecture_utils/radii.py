@@ -263,7 +263,8 @@ class _Point:
 
 def _euclidean(v):
     """Return the lengths of vectors, whose squares may be no numbers."""
-    found = np.linalg.norm(v, axis=-1)
+    with np.errstate(over="ignore"):
+        found = np.linalg.norm(v, axis=-1)
     if ((found > 1e-140) & (found < 1e140)).all():
         return found
     power = np.frexp(np.abs(v).max(-1, initial=0.0))[1]
