@@ -376,7 +376,7 @@ def one_pixel(model, x, y, *, target=None, pixels=1, population=400, generations
     for index, (image, label) in enumerate(zip(x.split(1), y.split(1), strict=True)):
         wanted = None if target is None else target[index : index + 1]
         evolution = one_pixel_candidates(model, image, label, target=wanted, **options)
-        odds, fools = _away(model, image, label, wanted)
+        odds, fools = _away(model, image.clone(), label, wanted)  # a model may work in place
         best, near = (fools.item(), odds.item()), None
         for _, (candidates, scores, fools) in zip(range(generations + 1), evolution, strict=False):
             near = 1e-4 * min(1.0, (scores.max() - scores.min()).item()) if near is None else near  # logits may be of any size
@@ -437,7 +437,7 @@ def _away(model, images, y, target):
     """Return for each image the log-odds of the target (None: of not y), both given as (1,), and whether it fools the model."""
     aim = y if target is None else target
     with evaluation_mode(model, images), torch.no_grad():
-        logits = checked_logits(model, images.clone(), int(aim.max()))  # a model may work in place
+        logits = checked_logits(model, images, int(aim.max()))
     odds, reached = log_odds(logits, aim.expand(len(logits))), _fools(logits, aim, targeted=True)
     return (-odds, ~reached) if target is None else (odds, reached)
 

@@ -80,12 +80,12 @@ def radius_of(epsilon, x, name="epsilon", most=torch.inf):
     """Return epsilon < most as a tensor of x's dtype that broadcasts against x, rounded down: never above the one asked for."""
     plain = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
     try:
-        given = torch.as_tensor(epsilon, dtype=torch.float64 if plain else None, device="cpu")
-        right = given.dtype != torch.bool and not given.is_complex()
+        given = None if plain else torch.as_tensor(epsilon, device="cpu")
+        right = plain or not (given.dtype == torch.bool or given.is_complex())
+        exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach() if right else None
     except (TypeError, ValueError, RuntimeError, OverflowError):
         right = False
     require(right, f"{name} must be a number or a tensor, one a sample, in units of pixels; got {epsilon!r}", TypeError)
-    exact = torch.as_tensor(epsilon, dtype=torch.float64, device="cpu").detach()
     if exact.dim() and exact.shape != x.shape[:1]:
         raise ValueError(f"{name} must be a number or have shape ({len(x)},), one a sample; got shape {tuple(exact.shape)}")
     smallest, largest = (epsilon, epsilon) if plain else (extreme.item() for extreme in exact.aminmax())

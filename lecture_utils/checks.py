@@ -53,11 +53,16 @@ def described(value):
     return f"{value.dtype} {tuple(value.shape)}" + " on meta, without numbers" * value.is_meta
 
 
+def holds_floats(value):
+    """Whether a value is a tensor of floats, and holds them: one on the device "meta" has a shape only."""
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and not value.is_meta
+
+
 def check_pixels(x, low=0.0, high=1.0):
     """Return low and high in x's type; where normalising has rounded x beyond them, x's own extremes."""
     ends = (("low", low), ("high", high))
     low, high = (end if isinstance(end, float) and math.isinf(end) else check_number(name, end) for name, end in ends)
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.is_meta:
+    if not holds_floats(x):
         raise TypeError(f"x must be a tensor of floats in [{low:g}, {high:g}], got {described(x)} (pixels 0..255: divide by 255)")
     require(x.numel() > 0, f"x must hold at least one sample, got shape {tuple(x.shape)}")
     least, most = (extreme.item() for extreme in x.aminmax())
@@ -71,8 +76,7 @@ def check_pixels(x, low=0.0, high=1.0):
 
 def check_labels(name, y, x):
     """Return the highest label, if y holds labels of x."""
-    right = isinstance(x, torch.Tensor) and x.is_floating_point()
-    require(right, f"x must be a tensor of floats, got {described(x)}", TypeError)
+    require(holds_floats(x), f"x must be a tensor of floats, got {described(x)}", TypeError)
     if not isinstance(y, torch.Tensor) or y.dtype != torch.int64 or y.is_meta:
         raise TypeError(f"{name} must be a tensor of int64 labels, got {described(y)}")
     if x.dim() < 2 or y.shape != x.shape[:1] or len(y) == 0:
@@ -145,8 +149,7 @@ def evaluation_mode(model, x):
 
 def check_floats(name, value, dim=None):
     """Return a value if it is a finite tensor of floats, not empty, with so many dimensions (None: any number)."""
-    right = isinstance(value, torch.Tensor) and value.is_floating_point() and not value.is_meta
-    if not right or value.dim() != (dim or value.dim()):
+    if not holds_floats(value) or value.dim() != (dim or value.dim()):
         shape = f" with {dim} dimension{'s' * (dim > 1)}" if dim else ""
         raise TypeError(f"{name} must be a tensor of floats{shape}, got {described(value)}")
     require(value.numel() > 0, f"{name} must not be empty, got shape {tuple(value.shape)}")

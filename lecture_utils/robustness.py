@@ -21,6 +21,7 @@ from .checks import (
     check_shape,
     check_signs,
     described,
+    holds_floats,
     require,
 )
 from .radii import certified_radius, convex_concave_radius, crown_radius, doubled, exact_radius_l2, exact_radius_linf, in_units  # noqa: F401
@@ -51,8 +52,7 @@ def nearest_neighbour_radius(X, y):
 
 
 def _check_sphere(X):
-    right = isinstance(X, torch.Tensor) and X.is_floating_point() and not X.is_meta
-    if not right or X.dim() != 2 or len(X) < 2 or X.shape[1] == 0:
+    if not holds_floats(X) or X.dim() != 2 or len(X) < 2 or X.shape[1] == 0:
         raise ValueError(f"X must be a tensor of floats (m, d) with m >= 2 points, got {described(X)}")
     lengths, radius = X.double().norm(dim=1), math.sqrt(X.shape[1])
     worst = (lengths - radius).abs().max().item()
@@ -117,7 +117,8 @@ def strict_radii(X, y, c):
     notebook 2 proves. Raises ValueError for c > 1/3: there many correlated ones together can; use
     ``radii.exact_radius_l2``.
     """
-    robust_network(X, y, c := check_coherence(c))
+    c = check_coherence(c)
+    robust_network(X, y, c)
     require(c <= 1 / 3, f"c must be at most 1/3 for this formula, got {c:g} (use radii.exact_radius_l2)")
     d, found = X.shape[1], []
     for row, own in zip(X.double() @ X.double().T / d, y, strict=True):
