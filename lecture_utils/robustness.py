@@ -40,8 +40,8 @@ def coherence(X):
 def nearest_neighbour_radius(X, y):
     """Return half the least distance of opposite points: the smallest radius of the nearest-neighbour classifier, exactly.
 
-    Upper bound for every classifier that answers -1 or +1 everywhere: at opposite points r_i + r_j <= |x_i - x_j|. A
-    network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
+    Upper bound for every classifier that answers -1 or +1 everywhere: at opposite points that it has right r_i + r_j <=
+    |x_i - x_j|. A network that is 0 on a region abstains there, and only r_strict(i) + r_zero(j) <= |x_i - x_j| holds.
     """
     check_points(X, y)
     require((y != y[0]).any(), "y must hold both labels, got one only")

@@ -321,12 +321,11 @@ def test_the_last_page_leads_to_the_next_section(deck):
 def test_it_is_dark_where_the_reader_left_the_site_dark(deck):
     ground = "getComputedStyle(document.body).backgroundColor"
     assert deck.evaluate(ground) == "rgb(255, 255, 255)"
-    deck.evaluate("localStorage.setItem('lecture-theme', 'dark')")
-    deck.reload()
-    night = deck.evaluate(ground)
-    deck.evaluate("localStorage.removeItem('lecture-theme')")
-    deck.reload()
-    assert night == "rgb(20, 23, 27)" and deck.evaluate(ground) == "rgb(255, 255, 255)"
+    with deck.context.browser.new_context(offline=True, bypass_csp=True) as context:
+        context.add_init_script("localStorage.setItem('lecture-theme', 'dark')")
+        night = context.new_page()
+        night.goto(deck.url)
+        assert night.evaluate(ground) == "rgb(20, 23, 27)"
 
 
 def test_the_print_has_one_page_a_page_with_all_answers(deck):

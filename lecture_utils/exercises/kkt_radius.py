@@ -102,6 +102,7 @@ EXERCISE = Exercise(
         "Cauchy-Schwarz shows that nothing is shorter: y f(x_i + δ) ≥ 1 + <Σ y_j x_j, δ>/d wherever the opposite sum is "
         "positive, as a flip needs (the first [·]₊ is at least its sum), "
         "and |Σ y_j x_j| = sqrt(m d). "
-        "The memorising network gives the same with the sum over x_i and the opposite points."
+        "For the memorising network take the sum over x_i and those opposite points whose neurons "
+        "are on, at most m₋: fewer of them make the way longer."
     ),
 )
