@@ -72,14 +72,15 @@ def pgd_attack(epsilon, *, eta=None, steps=7, generator=None, **box):
     eta: step size; None is 2.5 epsilon / steps. generator: of the starts; give ``fit`` the same one, so that a run that was
     interrupted goes on with the same numbers. box: low and high, for data that are no pixels.
     """
-    eta = 2.5 * epsilon / check_count("steps", steps) if eta is None else eta
+    epsilon, steps = check_number("epsilon", epsilon, 0), check_count("steps", steps)
+    eta = 2.5 * epsilon / steps if eta is None else eta
     fixed = {"epsilon": epsilon, "eta": eta, "steps": steps, "random_start": True, "keep_best": False, "generator": generator}
     return functools.partial(attacks.pgd, **fixed, **box)
 
 
 def fgsm_attack(epsilon, *, generator=None, **box):
     """Return the attack (model, x, y) -> delta of Wong et al. (2020): one step of 1.25 epsilon from a random start."""
-    return pgd_attack(epsilon, eta=1.25 * epsilon, steps=1, generator=generator, **box)
+    return pgd_attack(epsilon, eta=1.25 * check_number("epsilon", epsilon, 0), steps=1, generator=generator, **box)
 
 
 def _descend(model, optimizer, x, y):

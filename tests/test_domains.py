@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lecture_utils import attacks, concentration, data, initialization, linear, losses, robustness
+from lecture_utils import attacks, concentration, data, initialization, linear, losses, robustness, training
 
 POINTS, SIGNS = (
     torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
@@ -48,6 +48,8 @@ FORMULAS = {
     initialization.conditional_sampler: {"k": 3, "d": 4, "derivative": torch.cos, "n": 2, "generator": DICE},
     data.sphere: {"m": 3, "d": 4, "generator": DICE},
     data.equicorrelated: {"m": 3, "d": 4, "c": 0.1, "generator": DICE},
+    training.pgd_attack: {"epsilon": 0.1, "steps": 7},
+    training.fgsm_attack: {"epsilon": 0.1},
     losses.log_odds: {"logits": POINTS, "y": LABELS},
     losses.cross_entropy: {"logits": POINTS, "y": LABELS},
     losses.margin: {"logits": POINTS, "y": LABELS},
