@@ -86,8 +86,8 @@ class Panel:
         if self._still is None:
             canvas.draw()
             self.figure.set_layout_engine("none")  # from here on nothing that stays may move
-            self._still = canvas.copy_from_bbox(self.figure.bbox)
-        canvas.restore_region(self._still)
+            self._still = np.array(canvas.buffer_rgba())
+        np.asarray(canvas.buffer_rgba())[:] = self._still
         for artist in self.moving:
             self.figure.draw_artist(artist)
         red, green, blue, _ = Image.fromarray(np.asarray(canvas.buffer_rgba())).split()
@@ -142,7 +142,7 @@ class Pixels(Artist):
     def __init__(self, axes):
         super().__init__()
         axes.set_axis_off()
-        axes.set_box_aspect(1)
+        axes.set(box_aspect=1, anchor="S")  # what room is left belongs to the caption
         self.axes, self.shown = axes, Image.new("RGBA", (1, 1))
 
     def set_image(self, image):
@@ -168,10 +168,10 @@ class Images(Panel):
     """
 
     def __init__(self, columns, rows=1, width=WIDE, lines=1, photographs=False):
-        side, self.photographs = width / columns, photographs
-        super().__init__([1] * columns, (width, rows * (side + 0.15 + 0.25 * lines)), rows)
+        side, self.lines, self.photographs = width / columns, lines, photographs
+        super().__init__([1] * columns, (width, rows * (side + 0.25 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
-        self.captions = [axes.set_title("\n".join([" "] * lines), fontsize=14) for axes in self.axes]
+        self.captions = [axes.set_title(" ", fontsize=14) for axes in self.axes]
         look = {"fill": False, "edgecolor": ORANGE, "linewidth": 3, "clip_on": False}
         self.frames = [axes.add_patch(Rectangle((0, 0), 0, 0, transform=axes.transAxes, **look)) for axes in self.axes]
         self.moves(*self.images, *self.frames, *self.captions)
@@ -186,7 +186,7 @@ class Images(Panel):
             (height, width), (row, column) = image.shape[-2:], pixel or (0, 0)
             frame.set(visible=pixel is not None, bounds=(column / width, 1 - (row + 1) / height, 1 / width, 1 / height))
         for artist, caption in zip(self.captions, captions, strict=True):
-            artist.set_text(caption)
+            artist.set_text("\n".join([" "] * (self.lines - 1 - caption.count("\n")) + [caption]))  # each takes as much room
         return self.showing(alt)
 
 

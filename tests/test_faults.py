@@ -492,6 +492,17 @@ def test_the_frame_of_a_pixel_stands_around_it():
     assert shown.get_bbox().bounds == (5 / 8, 1 - 2 / 4, 1 / 8, 1 / 4) and shown.get_visible() and not hidden.get_visible()
 
 
+def test_captions_of_any_number_of_lines_have_room_and_leave_nothing_behind():
+    def shown(panel, *captions):
+        return panel.update([torch.zeros(1, 1, 8, 8)] * 2, captions, "Two.").file()
+
+    few, most = ("one", "one\ntwo"), ("Ag\nBg\nCg", "Ag")
+    panel, other = (plots.Images(2, lines=3, width=6.6) for _ in range(2))
+    first = shown(panel, *few)
+    assert shown(panel, *most) == shown(other, *most) and shown(panel, *few) == first
+    assert set(other.image().crop((0, 0, 660, 1)).getdata()) == {255}, "cut off"
+
+
 def test_a_histogram_counts_every_sample_between_the_ends_of_its_axis():
     panel = plots.Distribution(["drawn"], ("x", 0, 3), 1, ["y"], ("x", 0, 1), ("y", 0, 1))
     panel.update([[-1, 1.5, 9, 9]], [0, 1], [[0, 1]], 0.5, "one sample in the middle, three outside")
