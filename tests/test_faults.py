@@ -492,7 +492,7 @@ def test_the_frame_of_a_pixel_stands_around_it():
     assert shown.get_bbox().bounds == (5 / 8, 1 - 2 / 4, 1 / 8, 1 / 4) and shown.get_visible() and not hidden.get_visible()
 
 
-def test_captions_of_any_number_of_lines_have_room_and_leave_nothing_behind():
+def test_captions_of_one_line_and_of_three_have_room_and_leave_nothing_behind():
     def shown(panel, *captions):
         return panel.update([torch.zeros(1, 1, 8, 8)] * 2, captions, "Two.").file()
 
