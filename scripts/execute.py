@@ -63,16 +63,38 @@ def read(path):
 
 def write(notebook, path):
     """Write a notebook whole or not at all. Raises NotebookError where it cannot be written."""
+    save(text(notebook), path)
+
+
+def save(content, path):
+    """Write a text whole or not at all. Raises NotebookError where it cannot be written."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text(notebook), encoding="utf-8")
+        temporary.write_text(content, encoding="utf-8", newline="\n")
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
         raise NotebookError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def ready(folder, paths=()):
+    """Make the folder for the results of notebooks. Raises NotebookError where there can be none, or a notebook would be lost."""
+    try:
+        for path in paths:
+            goal = folder / path.name
+            if goal.exists() and path.exists() and goal.samefile(path):
+                raise NotebookError(f"{path} would be replaced by its own result: name another folder with --output")
+        if len({path.name for path in paths}) < len(paths):
+            raise NotebookError("two notebooks have the same name, and so would their results: give each its own --output")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} is read-only")
+    except OSError as error:
+        advice = "name another with --output, or copy the project to a place of your own"
+        raise NotebookError(f"no folder to write to ({error}): {advice}") from error
 
 
 def frames_folder(executed):
@@ -231,6 +253,16 @@ class Peak(threading.Thread):
                     continue  # it has just ended
 
 
+def said(main):
+    """Call a script's ``main``. What stops it, Ctrl-C or what cannot be read or written, costs a line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")
+    except (NotebookError, OSError) as error:
+        sys.exit(str(error))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
@@ -256,17 +288,16 @@ def main():
             sources[path] = read(path)
         except NotebookError as error:
             failures.append(str(error))
-    try:
-        for source in sources.values():
+    for path, source in sources.items():
+        try:
             check(source, parameters)
+        except NotebookError as error:
+            parser.error(f"{path.name}: {error}")
+    try:
         if not given.store:
-            given.output.mkdir(parents=True, exist_ok=True)
-            if not os.access(given.output, os.W_OK):
-                raise PermissionError(f"{given.output} is read-only")
+            ready(given.output, sources)
     except NotebookError as error:
         parser.error(str(error))
-    except OSError as error:
-        parser.error(f"no folder to write to ({error}): name another with --output, or copy the project to a place of your own")
 
     print(f"{'notebook':{width}}  seconds  CPU s  peak MB  cells  checks", flush=True)
     for path, source in sources.items():
@@ -281,18 +312,21 @@ def main():
                 if frames:
                     frames.mkdir(parents=True)
                 write(execute(source, parameters, frames), goal)
-            except (NotebookError, OSError) as error:
-                failures.append(f"{path}: {error}")
-                note = "  FAILED"
+            except (NotebookError, OSError, KeyboardInterrupt) as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                failures.append(f"{path}: stopped, nothing of it is kept" if stopped else f"{path}: {error}")
+                note = "  STOPPED" if stopped else "  FAILED"
                 if not given.store:
                     shutil.rmtree(frames_folder(goal), ignore_errors=True)
         times = f"{time.perf_counter() - start:7.1f}  {peak.seconds:5.1f}"
         code = [cell.source for cell in source.cells if cell.cell_type == "code"]
         checks = sum(one.count(".check(") for one in code)
         print(f"{path.stem:{width}}  {times}  {peak.bytes / 1e6:7.0f}  {len(code):5}  {checks:6}{note}", flush=True)
+        if "STOPPED" in note:
+            break
     if failures:
         sys.exit("\n\n".join(failures))
 
 
 if __name__ == "__main__":
-    main()
+    said(main)

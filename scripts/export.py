@@ -11,9 +11,6 @@ import argparse
 import html
 import os
 import re
-import shutil
-import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -346,13 +343,11 @@ def index(shared, place):
 
 
 def write(path, text):
+    """Write a page whole or not at all. Raises NotebookError where it cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink()
-        sys.exit(f"{path} cannot be written ({error.strerror}): name another folder with --output")
+        execute.save(text, path)
+    except execute.NotebookError as error:
+        raise execute.NotebookError(f"{error}; name another folder with --output") from error
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
@@ -366,21 +361,12 @@ def options(description):
 
 def read_all(folder):
     """Return the Sections of all notebooks, executed in a folder."""
-    try:
-        return [read(folder / one.name) for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
-    except (execute.NotebookError, OSError) as error:
-        sys.exit(str(error))
+    return [read(folder / one.name) for one in sorted(execute.NOTEBOOKS.glob("*.ipynb"))]
 
 
 def site(sections, output):
     """Write the index, a page a section, notation, search and the page to try into output/site/."""
-    try:
-        place = repository()
-        networks.manifest()
-    except (execute.NotebookError, OSError) as error:
-        sys.exit(str(error))
-    folder = output / "site"
-    shutil.rmtree(folder, ignore_errors=True)
+    place, folder = repository(), output / "site"
     where = link(f"https://github.com/{place}", "Source on GitHub.") if place else ""
     texts = [*map(all_html, sections), symbols()]
     shared = {"sections": sections, "place": where, "css": styles("base.css", "page.css", text="".join(texts))}
@@ -406,4 +392,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    execute.said(main)

@@ -44,8 +44,9 @@ def main():
     parser.add_argument("--output", type=Path, default=execute.ROOT / "build" / "solutions", metavar="DIR")
     given = parser.parse_args()
     os.environ["LECTURE_CHECK"] = "strict"
-    failures = []
-    for path in given.notebooks or sorted(execute.NOTEBOOKS.glob("*.ipynb")):
+    paths, failures = given.notebooks or sorted(execute.NOTEBOOKS.glob("*.ipynb")), []
+    execute.ready(given.output, paths)
+    for path in paths:
         goal = given.output / path.name
         try:
             goal.unlink(missing_ok=True)  # an old result must not look like this one's
@@ -63,4 +64,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    execute.said(main)

@@ -23,7 +23,6 @@ The page of the notebook's first cell is the title page. No two pages need the s
 import datetime
 import html
 import re
-import shutil
 from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader
@@ -175,17 +174,14 @@ def deck(section, found, before, after, start, place=None):
 
 
 def slides(sections, output):
-    """Write a talk a section into output/slides/."""
-    folder, start = output / "slides", 0
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        place = export.repository()
-        for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
-            found = pages(section)
-            export.write(folder / f"{section.name}.html", deck(section, found, before, after, start, place))
-            start += sum(page.minutes for page in found)
-    except execute.NotebookError as error:
-        raise SystemExit(str(error)) from error
+    """Write a talk a section into output/slides/, all or none where a notebook says it wrongly."""
+    made, start, place = {}, 0, export.repository()
+    for section, before, after in zip(sections, [None, *sections], [*sections[1:], None], strict=False):
+        found = pages(section)
+        made[section.name] = deck(section, found, before, after, start, place)
+        start += sum(page.minutes for page in found)
+    for name, text in made.items():
+        export.write(output / "slides" / f"{name}.html", text)
 
 
 def main():
@@ -199,4 +195,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    execute.said(main)

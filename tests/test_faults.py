@@ -25,7 +25,9 @@ import execute
 import explorers
 import export
 import frames
-from executions import ROOT
+import solve
+import talk
+from executions import ROOT, run
 from lecture_utils import data, explore, import_torchvision, networks, plots
 from test_data import write_mnist
 from test_notebooks import written
@@ -338,11 +340,11 @@ def test_loading_a_network_leaves_the_random_state_alone():
 # ---- executing notebooks ------------------------------------------------------------------------------
 
 
-def main(monkeypatch, capsys, *arguments):
-    """Call execute.py; return what it printed, and what it said at its end."""
-    monkeypatch.setattr(sys, "argv", ["execute.py", *map(str, arguments)])
+def main(monkeypatch, capsys, *arguments, script=execute):
+    """Call a script; return what it printed, and what it said at its end."""
+    monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
     try:
-        execute.main()
+        execute.said(script.main)
         end = ""
     except SystemExit as error:
         end = str(error.code)
@@ -444,8 +446,87 @@ def test_a_folder_that_cannot_be_written_is_a_line_that_says_what_to_do(tmp_path
 
 def test_a_page_that_cannot_be_written_is_a_line(tmp_path):
     (tmp_path / "site").write_text("a file, where a folder should be")
-    with pytest.raises(SystemExit, match=r"a.html cannot be written .*--output"):
-        export.write(tmp_path / "site" / "a.html", "text")
+    with pytest.raises(SystemExit, match=r"a.html cannot be written: .*--output"):
+        execute.said(lambda: export.write(tmp_path / "site" / "a.html", "text"))
+
+
+@pytest.mark.parametrize("script", [execute, solve])
+def test_a_result_that_would_replace_its_notebook_or_another_result_is_refused(tmp_path, monkeypatch, capsys, script):
+    """Results are deleted before a notebook runs: one that failed would be lost."""
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("it runs"))
+    first, second = (written(tmp_path / name / "a.ipynb", "1 / 0") for name in ("one", "two"))
+    before = first.read_bytes()
+    assert "would be replaced by its own result" in main(monkeypatch, capsys, first, "--output", first.parent, script=script)[1]
+    told = main(monkeypatch, capsys, first, second, "--output", tmp_path / "out", script=script)[1]
+    assert "two notebooks have the same name" in told and first.read_bytes() == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_ctrl_c_stops_with_a_line_and_leaves_nothing_behind(tmp_path, monkeypatch, capsys, store):
+    def interrupted(notebook, parameters, frames):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execute, "execute", interrupted)
+    sources = [written(tmp_path / f"{name}.ipynb", "print(seed)") for name in "ab"]
+    before = sources[0].read_bytes()
+    given = ["--store"] if store else ["--frames", "--output", tmp_path / "out"]
+    printed, told = main(monkeypatch, capsys, *sources, *given)
+    assert told == f"{sources[0]}: stopped, nothing of it is kept" and printed.endswith("STOPPED\n") and "\nb " not in printed
+    assert sources[0].read_bytes() == before and not list(tmp_path.glob("out/*"))
+    with pytest.raises(SystemExit, match="^Stopped.$"):
+        execute.said(lambda: interrupted(None, None, None))
+
+
+def test_a_parameter_that_one_notebook_lacks_names_the_notebook(tmp_path, monkeypatch, capsys):
+    sources = [written(tmp_path / f"{name}.ipynb", first=f"{name} = 1") for name in "ab"]
+    assert "b.ipynb: the parameters are b, got 'a'" in main(monkeypatch, capsys, *sources, "-p", "a", "2")[1]
+
+
+def test_an_export_that_goes_wrong_keeps_the_pages_that_are_there_and_other_files(tmp_path, monkeypatch):
+    kept = [tmp_path / "slides" / name for name in ("1.html", "mine.pdf")]
+    kept[0].parent.mkdir()
+    for file in kept:
+        file.write_text("from before")
+    sections = [export.Section(str(number), None) for number in (1, 2)]
+    monkeypatch.setattr(talk, "deck", lambda section, *_: f"new {section.name}")
+    monkeypatch.setattr(talk, "pages", lambda section: [] if section.name == "1" else wrong())
+
+    def wrong():
+        raise execute.NotebookError("talk, page 'a': no see")
+
+    with pytest.raises(SystemExit, match="no see"):
+        execute.said(lambda: talk.slides(sections, tmp_path))
+    assert [file.read_text() for file in kept] == ["from before"] * 2
+    monkeypatch.setattr(talk, "pages", lambda section: [])
+    talk.slides(sections, tmp_path)
+    assert [file.read_text() for file in kept] == ["new 1", "from before"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mutants.py nomodule", "the modules are attacks, .* got nomodule"),
+        ("mutants.py --count -1", "--count must be at least 0, got -1"),
+        ("train_checkpoints.py digits", "the networks are digits-standard, .*; got 'digits'"),
+        ("links.py --remote upsteam", "there is no git remote 'upsteam'"),
+        ("bench.py nosection", "the sections are sliders, .*; got nosection"),
+        ("talk.py --executed nowhere", "1_adversarial_examples.ipynb has no frames: execute it with scripts/execute.py --frames"),
+        ("solve.py --output README.md", "no folder to write to .*README.md"),
+        ("versions.py newst", "invalid choice: 'newst'"),
+    ],
+)
+@pytest.mark.slow
+def test_what_a_script_does_not_take_costs_a_sentence(words, message):
+    status, printed = run(["scripts/" + words.split()[0], *words.split()[1:]])
+    assert status and re.search(message, printed) and "Traceback" not in printed, printed
+
+
+@pytest.mark.parametrize("asked", ["x", "0", "-2", "1.5"])
+def test_a_number_of_kernels_that_is_none_is_told(monkeypatch, asked):
+    bench_load = pytest.importorskip("bench_load", reason="needs playwright: pip install lecture-utils[test]")
+    monkeypatch.setenv("LECTURE_KERNELS", asked)
+    with pytest.raises(SystemExit, match=f"LECTURE_KERNELS must be 1 or more, got '{asked}'"):
+        bench_load.load(None)
 
 
 def test_make_in_a_read_only_copy_says_what_to_do(tmp_path):

@@ -72,7 +72,7 @@ def test_nothing_is_written_where_a_check_is_not_correct_or_says_nothing(tmp_pat
     shadowed = written(tmp_path / "a.ipynb", cell(STUB, "exercise"), cell("cross_entropy = abs"), cell(CHECK, "check"))
     silent = written(tmp_path / "b.ipynb", cell(STUB, "exercise"), cell(f"{CHECK}\nNone", "check"))
     status, printed = run(["scripts/solve.py", shadowed, silent, "--output", tmp_path / "out"])
-    assert status != 0 and not (tmp_path / "out").exists()
+    assert status != 0 and not list((tmp_path / "out").iterdir())
     assert "Exercise 1.1, cross-entropy: ! error" in printed and "no '✓ correct' below the checks of 1.1" in printed
 
 
