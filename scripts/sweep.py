@@ -21,6 +21,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -30,23 +31,28 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
 
 import execute
+
+try:
+    from distributed import Client, LocalCluster, as_completed
+except ModuleNotFoundError as error:
+    sys.exit(f"a sweep needs the extra: pip install --constraint constraints.txt --editable '.[lab,sweep]' ({error})")
 
 TAG = "nbval-check-output"
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
 WORKER_BYTES = 1.5e9  # what a worker and its kernel may need
 PANELS = 12
+MOST = 100_000  # points
 
 Number = collections.namedtuple("Number", "cell line text number")  # where a number stands; in the text, # is a number
 
 
 def values(words):
     """Return the values that a text such as "0.05,0.1" or "0:20" stands for."""
-    if re.fullmatch(r"-?\d+:-?\d+(:-?\d+)?", words):
-        found = list(range(*map(int, words.split(":"))))
+    if re.fullmatch(r"-?\d+:-?\d+(:-?0*[1-9]\d*)?", words):
+        found = list(range(*map(int, words.split(":")))[: MOST + 1])
     else:
         found = [execute.meaning(word) for word in words.split(",")]
     if not found or len(set(found)) < len(found):
@@ -62,6 +68,8 @@ def grid(given):
         if not found or name in axes:
             raise execute.NotebookError(f"--param takes NAME=VALUES, each name once, got {text!r}")
         axes[name] = values(words)
+    if math.prod(map(len, axes.values())) > MOST:
+        raise execute.NotebookError(f"a sweep has {MOST:,} points at most, got more")
     return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
 
 
@@ -78,8 +86,10 @@ def digest(source, point):
 
 
 def is_done(source, point, folder):
-    path = place(point, folder)
-    return path.exists() and execute.read(path).metadata.get("sweep") == digest(source, point)
+    try:
+        return execute.read(place(point, folder)).metadata.get("sweep") == digest(source, point)
+    except execute.NotebookError:  # missing, or damaged: executed again
+        return False
 
 
 def run(text, point, scripts):
@@ -190,6 +200,17 @@ def cluster(address, workers):
     )  # fmt: skip
 
 
+def connected(address, workers):
+    """Return a client of a cluster, which has an address or is a new one. Raises NotebookError where there is none."""
+    try:
+        return Client(cluster(address, workers))
+    except (OSError, ValueError) as error:
+        if not address:
+            raise
+        told = f"no Dask scheduler answers at {address!r}, which must be tcp://HOST:PORT ({error})"
+        raise execute.NotebookError(told) from error
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebook", type=Path, metavar="NOTEBOOK")
@@ -199,22 +220,25 @@ def main():
     parser.add_argument("--retries", type=int, default=1)
     parser.add_argument("--output", type=Path, metavar="DIR")
     given = parser.parse_args()
+    for name, value, least in (("--workers", given.workers, 1), ("--retries", given.retries, 0)):
+        if value is not None and value < least:
+            parser.error(f"{name} must be at least {least}, got {value}")
     folder = given.output or execute.ROOT / "build" / "sweeps" / given.notebook.stem
     try:
         source, points = execute.read(given.notebook), grid(given.param)
         for point in points:
             execute.check(source, point)
+        execute.ready(folder)
     except execute.NotebookError as error:
         parser.error(str(error))
     try:
-        with Client(cluster(given.scheduler, given.workers)) as client:
+        with connected(given.scheduler, given.workers) as client:
             if not client.scheduler_info()["workers"]:
                 print(f"{given.scheduler} has no workers now; waiting for the first", file=sys.stderr)
             failures = sweep(source, points, folder, client, given.retries)
     except KeyboardInterrupt:
         sys.exit(f"Stopped. What is done is kept in {folder}; the same command goes on from there.")
     rows = gather(points, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     write_table(rows, points[0], folder / "table.csv")
     drawn = figure(rows, points)
     if drawn:
@@ -225,4 +249,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    execute.said(main)

@@ -159,6 +159,9 @@ def test_a_sweep_that_is_stopped_goes_on_elsewhere_and_a_changed_notebook_starts
         (["seed=3:3"], "values must be different and at least one, got '3:3'"),
         (["seed=1", "seed=2"], "each name once, got 'seed=2'"),
         (["seed"], "--param takes NAME=VALUES, each name once, got 'seed'"),
+        (["seed=0:3:0"], "parameter seed must be int like 0, got '0:3:0'"),
+        (["seed=0:99999999999"], "a sweep has 100,000 points at most, got more"),
+        (["seed=0:1000", "fails=0:1000"], "a sweep has 100,000 points at most, got more"),
     ],
 )
 def test_a_wrong_grid_is_refused_before_anything_runs(source, given, message, monkeypatch, capsys):
@@ -170,8 +173,35 @@ def test_a_wrong_grid_is_refused_before_anything_runs(source, given, message, mo
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--workers", "-1"], "--workers must be at least 1, got -1"),
+        (["--retries", "-1"], "--retries must be at least 0, got -1"),
+        (["--output", "tiny.ipynb"], "no folder to write to"),
+        (["--scheduler", "nonsense"], "no Dask scheduler answers at 'nonsense', which must be tcp://HOST:PORT"),
+        (["--scheduler", "foo://127.0.0.1:9"], "no Dask scheduler answers at 'foo://127.0.0.1:9'"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_a_sentence(source, given, message, monkeypatch, capsys):
+    monkeypatch.chdir(source.parent)
+    monkeypatch.setattr(sys, "argv", ["sweep.py", str(source), "--param", "seed=0:2", "--output", "out", *given])
+    with pytest.raises(SystemExit) as end:
+        execute.said(sweep.main)
+    assert message in str(end.value) + capsys.readouterr().err and not starts(source)
+
+
+def test_a_point_whose_file_is_damaged_is_executed_again(source, scheduler):
+    damaged = source.parent / "out" / "points" / "seed=0.ipynb"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{half")
+    status, printed = run(source, "--param", "seed=0", "--scheduler", scheduler)
+    assert status == 0 and "1 of 1 points" in printed and execute.read(damaged).metadata.sweep, printed
+
+
 def test_values_are_lists_or_ranges():
-    assert sweep.values("0:3") == [0, 1, 2] and sweep.values("-2:7:4") == [-2, 2, 6]
+    assert sweep.values("0:3") == [0, 1, 2] and sweep.values("-2:7:4") == [-2, 2, 6] and sweep.values("2:0:-1") == [2, 1]
     assert sweep.values("0.05,2,digits,True") == [0.05, 2, "digits", True]
     assert sweep.grid(["a=1,2", "b=x"]) == [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]
 
