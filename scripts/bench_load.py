@@ -6,6 +6,7 @@ fuzz    10,000 cases of each test in tests/test_fuzz.py: pictures, idx files, ma
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,6 @@ from nbclient import NotebookClient
 import execute
 from lab import ROOT
 
-KERNELS = int(os.environ.get("LECTURE_KERNELS", "20"))
 PATH = execute.NOTEBOOKS / "1_adversarial_examples.ipynb"
 
 
@@ -39,8 +39,10 @@ class Memory(threading.Thread):
             self.bytes = max(self.bytes, held)
 
 
-def load(target, kernels=KERNELS):
+def load(target):
     """Run notebook 1 in so many kernels at once."""
+    asked = os.environ.get("LECTURE_KERNELS") or "20"
+    kernels = int(asked) if re.fullmatch(r"0*[1-9]\d*", asked) else sys.exit(f"LECTURE_KERNELS must be 1 or more, got {asked!r}")
 
     async def together():
         one = {"timeout": 3600, "kernel_name": "python3", "resources": {"metadata": {"path": str(execute.NOTEBOOKS)}}}

@@ -91,7 +91,9 @@ def addressed(notebook, place, name):
     package = f"git+https://github.com/{place}" if place else ".."
     first = nbformat.v4.new_markdown_cell(" · ".join(others) + f"\n\n{read}", id=LINKS)
     second = nbformat.v4.new_code_cell(MISSING.format(package), id=INSTALL)
-    parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
+    parameters = next((i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])), None)
+    if parameters is None:
+        raise execute.NotebookError(f"{name}.ipynb has no cell with the tag parameters, behind which one installs the project")
     notebook.cells = [cells[0], first, *cells[1 : parameters + 1], second, *cells[parameters + 1 :]]
     count = 0
     for cell in notebook.cells:  # as after a run from top to bottom
@@ -109,21 +111,25 @@ def filled(readme, words):
     before, found, rest = readme.partition("<!-- links -->\n")
     _, end, after = rest.partition("<!-- end of links -->")
     if not (found and end):
-        raise ValueError("README.md needs the two marks <!-- links --> and <!-- end of links -->")
+        raise execute.NotebookError("README.md needs the two marks <!-- links --> and <!-- end of links -->")
     return f"{before}{found}{words}\n{end}{after}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--remote", default="origin", metavar="NAME")
-    place = repository(remote(parser.parse_args().remote))
-    notebooks = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
-    for path in notebooks:
-        execute.write(addressed(execute.read(path), place and "/".join(place), path.stem), path)
-    words = links(place, notebooks)
-    README.write_text(filled(README.read_text(encoding="utf-8"), words), encoding="utf-8")
+    name = parser.parse_args().remote
+    address, notebooks = remote(name), sorted(execute.NOTEBOOKS.glob("*.ipynb"))
+    if not address and name != parser.get_default("remote"):
+        parser.error(f"there is no git remote {name!r}; `git remote` lists them")
+    place = repository(address)
+    readme = filled(README.read_text(encoding="utf-8"), links(place, notebooks))
+    made = {path: addressed(execute.read(path), place and "/".join(place), path.stem) for path in notebooks}
+    for path, notebook in made.items():
+        execute.write(notebook, path)
+    execute.save(readme, README)
     print(f"README.md links to {'/'.join(place)}" if place else "README.md has plain text: there is no remote on GitHub")
 
 
 if __name__ == "__main__":
-    main()
+    execute.said(main)

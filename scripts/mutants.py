@@ -123,6 +123,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--slow", action="store_true", help="also run what make quick leaves out")
     given = parser.parse_args()
+    if unknown := set(given.modules) - set(TESTS):
+        parser.error(f"the modules are {', '.join(TESTS)}; got {', '.join(sorted(unknown))}")
+    if given.count < 0:
+        parser.error(f"--count must be at least 0, got {given.count}")
     torch.set_num_threads(1)
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
@@ -139,4 +143,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

@@ -239,8 +239,13 @@ def replace(file, content):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*RECIPES, []], help="which networks to train")
-    for name in parser.parse_args().names or RECIPES:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(RECIPES)}")
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in RECIPES]:
+        parser.error(f"the networks are {', '.join(RECIPES)}; got {', '.join(map(repr, unknown))}")
+    if not os.access(data.FOLDER, os.W_OK):
+        parser.error(f"{data.FOLDER} is read-only: copy the project to a place of your own")
+    for name in names or RECIPES:
         print(f"{name}: training", file=sys.stderr)
         content, entry = train(name)
         path = data.FOLDER / "manifest.json"
@@ -253,4 +258,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped; the next call goes on from there.")
+    except OSError as error:  # such as images that are not here
+        sys.exit(str(error))

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import yaml
 
@@ -115,8 +116,25 @@ def test_readme_gets_a_badge_for_each_notebook_and_loses_them_with_the_remote():
         and "https://owner.github.io/repo/" in linked
     )
     assert links.filled(linked, links.PLAIN) == links.filled(readme, links.PLAIN)
-    with pytest.raises(ValueError, match="two marks"):
+    with pytest.raises(execute.NotebookError, match="two marks"):
         links.filled("no marks", "")
+
+
+def test_what_links_are_put_into_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    notebook = tmp_path / "1_a.ipynb"
+    cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})]
+    execute.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    (tmp_path / "README.md").write_text("no marks")
+    before = notebook.read_bytes()
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(links, "README", tmp_path / "README.md")
+    monkeypatch.setattr(sys, "argv", ["links.py"])
+    with pytest.raises(SystemExit, match="two marks"):
+        execute.said(links.main)
+    assert notebook.read_bytes() == before
+    cells[1].metadata.tags = []
+    with pytest.raises(execute.NotebookError, match="1_a.ipynb has no cell with the tag parameters"):
+        links.addressed(nbformat.v4.new_notebook(cells=cells), None, "1_a")
 
 
 @each_notebook
