@@ -45,7 +45,7 @@ links: .venv/ready ## put links to Binder and to the site into README.md, as the
 bench: .venv/ready-test ## measure the sliders in JupyterLab, and the attacks beside their peers
 	$(PY) scripts/bench.py
 
-checkpoints: .venv/ready ## train the networks in data/ again (MNIST: minutes)
+checkpoints: .venv/ready ## train the networks in data/ again (digits: minutes, MNIST: an hour, CIFAR-10: four hours)
 	$(PY) scripts/train_checkpoints.py
 
 clean: ## delete build/ and all caches (.venv stays)
