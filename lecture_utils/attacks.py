@@ -332,8 +332,8 @@ def lbfgs(model, x, target, *, c_steps=2, max_iter=10, walk=100):
 def _walk(look, delta, lower, upper, shares, heat):
     """Follow the boundary of the target's region from delta: for each share turn towards the gradient, and return.
 
-    A turn is a step of that share of the length; the length then changes by a step of Newton's method. What is to be zero is
-    the margin, smoothed (log-odds at temperature share * heat): with many classes it has too many kinks.
+    A turn is a step of that share of the length; the length then changes by a step of Newton's method, or stays where it leads
+    nowhere. What is to be zero is the margin, smoothed (log-odds at temperature share * heat): that of many classes has kinks.
     look: (delta, loss, *labels) -> loss, gradient, hit. Returns for each sample the shortest delta that reaches the target
     (else the last), and its length (else infinite).
     """
@@ -349,7 +349,7 @@ def _walk(look, delta, lower, upper, shares, heat):
         length = delta.norm(dim=1)
         shorter = (hit & (length < shortest)) | shortest.isinf()
         best, shortest = torch.where(shorter[:, None], delta, best), torch.where(hit & shorter, length, shortest)
-        change = max(0.05 * share, 1e-6) - value / (gradient * delta).sum(1).clamp_min(1e-30)
+        change = (max(0.05 * share, 1e-6) - value / (gradient * delta).sum(1).clamp_min(0)).nan_to_num(0.0, 0.0, 0.0)
         delta = delta + gradient * (share * length / gradient.norm(dim=1).clamp_min(1e-30))[:, None]
         scale = length * (1 + change.clamp(-0.3, 0.3)) / delta.norm(dim=1).clamp_min(1e-30)
         delta = (delta * scale[:, None]).clamp(lower, upper)

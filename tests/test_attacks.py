@@ -1072,6 +1072,20 @@ def test_lbfgs_reaches_the_minimal_distance_when_pixels_meet_the_box():
 
 
 @pytest.mark.slow
+def test_the_walk_does_not_run_away_where_its_own_direction_leads_down():
+    """The target lies behind: all within 0.5 of a point. To be longer is to be further from it."""
+    goal = torch.tensor([[-1.0, 0.2]], dtype=torch.float64)
+
+    def look(delta, *_):
+        away = delta - goal
+        return 0.5 - away.norm(dim=1), -away / away.norm(dim=1, keepdim=True), away.norm(dim=1) < 0.5
+
+    start, box = -goal.flip(1) + 0.8, torch.full((1, 2), 1e6, dtype=torch.float64)
+    shares = [0.8 * math.cos(math.pi / 2 * step / 30) for step in range(30)] + [0.0]
+    delta, _ = attacks._walk(look, start, -box, box, shares, torch.ones(1))
+    assert (delta - goal).norm() < (start - goal).norm() and delta.norm() <= start.norm() + 1e-9
+
+
 def test_lbfgs_reaches_its_target_where_a_robust_network_hides_its_gradient(digits):
     _, x, _ = digits
     robust = networks.load("mnist-robust")
