@@ -30,7 +30,7 @@ SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
 
 # What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720; of what stands
 # in a picture, smaller than 14 points (captions of photographs have a test of their own); a claim whose last line is one short
-# word; a fraction that touches the line above or below.
+# word; a fraction that touches the line above or below; a field too narrow for its largest number.
 FAULTS = """page => {
     page ??= document.querySelector(".page:not([hidden])")
     const box = page.getBoundingClientRect(), faults = []
@@ -71,6 +71,14 @@ FAULTS = """page => {
                 if (line.top - room < bottom && line.bottom + room > top) faults.push("a fraction touches a line")
             }
         }
+    }
+    const canvas = document.createElement("canvas").getContext("2d")
+    for (const one of page.querySelectorAll(".typed")) {
+        if (!one.checkVisibility()) continue
+        const style = getComputedStyle(one), arrows = 15
+        canvas.font = style.font
+        const room = one.clientWidth - 2 * parseFloat(style.paddingLeft) - arrows
+        if (canvas.measureText(one.max).width > room) faults.push(`${one.max} is cut`)
     }
     if (!claim.checkVisibility()) faults.push("no words")
     if (page.querySelector("pre")?.checkVisibility()) faults.push("code")
