@@ -162,16 +162,16 @@ class Pixels(Artist):
 
 
 class Images(Panel):
-    """Images in a row, or in several, each with a caption of so many lines above it.
+    """Images in a row, or in several, at most six inches high together, each with a caption of so many lines above it.
 
-    photographs: they are large, and stored as a JPEG file, a tenth of the size.
+    photographs: they are large, and stored as a JPEG file, a tenth of the size. text: size of the captions, in points.
     """
 
-    def __init__(self, columns, rows=1, width=WIDE, lines=1, photographs=False):
-        side, self.lines, self.photographs = width / columns, lines, photographs
-        super().__init__([1] * columns, (width, rows * (side + 0.25 * lines)), rows)
+    def __init__(self, columns, rows=1, width=WIDE, lines=1, photographs=False, text=14):
+        side, self.lines, self.photographs = min(width / columns, 6 / rows), lines, photographs
+        super().__init__([1] * columns, (width, rows * (side + text / 56 * lines)), rows)
         self.images = [Pixels(axes) for axes in self.axes]
-        self.captions = [axes.set_title(" ", fontsize=14) for axes in self.axes]
+        self.captions = [axes.set_title(" ", fontsize=text) for axes in self.axes]
         look = {"fill": False, "edgecolor": ORANGE, "linewidth": 3, "clip_on": False}
         self.frames = [axes.add_patch(Rectangle((0, 0), 0, 0, transform=axes.transAxes, **look)) for axes in self.axes]
         self.moves(*self.images, *self.frames, *self.captions)

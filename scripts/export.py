@@ -334,7 +334,7 @@ def index(shared, place):
     sections, trained = shared["sections"], []
     for name, entry in networks.manifest().items():
         robust = entry.get("robust accuracy")
-        attacked = f"{robust:.1%} at ε = {entry['epsilon']:g}" if robust else "not trained for it"
+        attacked = f"{robust:.1%} at ε = {entry['epsilon']:.2g}" if robust else "not trained for it"
         trained.append((name, f"{entry['clean accuracy']:.1%}", attacked))
     cards = [(section, card(section), summary(section)) for section in sections]
     title = "Adversarial examples: a lecture that computes what it claims"

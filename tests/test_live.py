@@ -768,6 +768,7 @@ def test_a_photograph_is_turned_upright_and_attacked_as_in_python(browser, folde
         wanted.append([categories[judge(x + one).argmax()] for one in (0, delta)])
     said = re.findall(r"(?:standard|robust): (\w+) \(\d+ %\), attacked: (\w+)", final(browser))
     assert [list(one) for one in said] == wanted
+    assert " %" not in browser.evaluate("document.querySelector('.row').textContent")  # where a line could end
     flat = [round(one) for one in (255 * x[0, 0]).flatten().tolist()]
     shown = "Array.from(document.querySelector('.row canvas').getContext('2d').getImageData(0, 0, 32, 32).data)"
     off = [abs(a - b) for a, b in zip(browser.evaluate(shown)[::4], flat, strict=True)]

@@ -332,6 +332,19 @@ def test_a_button_copies_code_and_a_long_line_of_it_scrolls(opened):
     assert len({round(one.evaluate(lines)) for one in page.locator("details[open] pre").all()}) < 20
 
 
+def test_on_a_phone_no_button_hides_code_and_tables_and_remarks_have_room(opened):
+    page = opened(PAGES[0], viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    hidden = """all => all.filter(one => {
+        const {top, bottom} = one.getBoundingClientRect(), words = [...one.closest("details").querySelectorAll(":scope > p")]
+        const others = [one.closest(".highlight").querySelector("pre"), ...words].map(other => other.getBoundingClientRect())
+        return getComputedStyle(one).opacity !== "1" || others.some(other => top < other.bottom && bottom > other.top)
+    }).map(one => one.closest(".cell").textContent.slice(0, 99))"""
+    assert page.locator(".copy").count() > 9 and not page.locator(".copy").evaluate_all(hidden)
+    assert page.locator("blockquote").evaluate_all("all => Math.min(...all.map(one => one.clientWidth))") > 0.8 * 390
+    assert not opened("site/notation.html", viewport={"width": 390, "height": 844}).locator(".wide.scrolls").count()
+
+
 def test_a_citation_and_a_theorem_show_what_they_lead_to(opened):
     page = opened(PAGES[2])
     note, theorem = page.locator("#note"), page.locator("a.word[href='#theorem-3']").first
@@ -421,6 +434,7 @@ def test_the_index_has_every_erratum_and_every_checked_number(built):
     assert index.count('<blockquote class="erratum">') == sum(cell.source.count("> **On the slide.**") for cell in cells)
     checked = [cell for cell in cells if "nbval-check-output" in cell.metadata.get("tags", [])]
     assert checked and len(re.findall(r"<td><pre>[^<]*\d", index)) == len(checked)
+    assert not re.search(r"ε = \d\.\d{4}", index)
 
 
 def test_the_index_has_a_card_with_a_picture_and_a_sentence_for_each_section(built):

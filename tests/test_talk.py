@@ -29,7 +29,8 @@ OURS = ("Beyond the slides", "What to take away")  # pages that are no slide of 
 SCREENS = [(1280, 720), (1920, 1080), (1024, 768)]
 
 # What of the page that is shown is cut, overlaps the line at its foot, or is smaller than 28 pixels of 1280 x 720; of what stands
-# in a picture, smaller than 14 points. (Captions of photographs may be smaller: three rows of them have to fit.)
+# in a picture, smaller than 14 points (captions of photographs have a test of their own); a claim whose last line is one short
+# word; a fraction that touches the line above or below; a field too narrow for its largest number.
 FAULTS = """page => {
     page ??= document.querySelector(".page:not([hidden])")
     const box = page.getBoundingClientRect(), faults = []
@@ -52,7 +53,34 @@ FAULTS = """page => {
         const size = parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a
         if (one.checkVisibility() && !one.transform.baseVal.length && size < least / 1.5) faults.push(`chart: ${size} pixels`)
     }
-    if (!page.querySelector(".claim").checkVisibility()) faults.push("no words")
+    const claim = page.querySelector(".claim"), all = document.createRange()
+    all.selectNodeContents(claim)
+    const widths = claim.querySelector("math") ? [] : [...all.getClientRects()].map(one => one.width)
+    if (widths.length > 1 && widths.at(-1) < 0.25 * Math.max(...widths)) faults.push(`claim ends with ${widths.at(-1)} pixels`)
+    for (const fraction of page.querySelectorAll(":is(.ask, .see) mfrac")) {
+        if (!fraction.checkVisibility({visibilityProperty: true})) continue
+        const {left, top, right, bottom} = fraction.getBoundingClientRect()
+        const walk = document.createTreeWalker(fraction.closest("p"), NodeFilter.SHOW_TEXT)
+        while (walk.nextNode()) {
+            if (walk.currentNode.parentElement.closest("math")) continue
+            all.selectNodeContents(walk.currentNode)
+            for (const line of all.getClientRects()) {
+                const middle = (line.top + line.bottom) / 2, near = line.left < right && line.right > left
+                if (!near || (middle > top && middle < bottom)) continue
+                const room = 0.1 * line.height
+                if (line.top - room < bottom && line.bottom + room > top) faults.push("a fraction touches a line")
+            }
+        }
+    }
+    const canvas = document.createElement("canvas").getContext("2d")
+    for (const one of page.querySelectorAll(".typed")) {
+        if (!one.checkVisibility()) continue
+        const style = getComputedStyle(one), arrows = 15
+        canvas.font = style.font
+        const room = one.clientWidth - 2 * parseFloat(style.paddingLeft) - arrows
+        if (canvas.measureText(one.max).width > room) faults.push(`${one.max} is cut`)
+    }
+    if (!claim.checkVisibility()) faults.push("no words")
     if (page.querySelector("pre")?.checkVisibility()) faults.push("code")
     return faults
 }"""
@@ -214,6 +242,19 @@ def test_a_picture_takes_more_than_half_of_the_width(deck):
             assert shown.bounding_box()["width"] > 0.6 * 1280
 
 
+def test_captions_of_photographs_have_16_pixels(deck):
+    for number, cells in enumerate(members(deck.path).values()):
+        for cell in cells:
+            image = deck.locator(f"#{deck.evaluate(f'pages[{number}].id')} .shown img[src*='image/jpeg']")
+            if cell.metadata.talk.role == "picture" and image.count():
+                deck.evaluate(f"show({number}, false)")
+                points = int((re.search(r"text=(\d+)", cell.source) or [0, 14])[1])
+                width, height = image.evaluate(
+                    "one => [one.clientWidth / one.naturalWidth, one.clientHeight / one.naturalHeight]"
+                )
+                assert points / 72 * 100 * min(width, height) >= 16, cell.id
+
+
 def test_three_keys_lead_through_all_pages_question_first_and_a_fourth_one_back(deck):
     restart(deck)
     keys = itertools.cycle(["ArrowRight", "Space", "PageDown"])
@@ -300,12 +341,15 @@ def test_the_speaker_sees_the_notes_of_the_page_and_errata_stand_there(deck):
     restart(deck)
     with deck.expect_popup() as popup:
         deck.keyboard.press("s")
-    notes = popup.value.locator("body")
+    notes, until = popup.value.locator("body"), 0
+    assert notes.evaluate("one => parseFloat(getComputedStyle(one).paddingLeft)") > 8
     for number, cells in enumerate(members(deck.path).values()):
         restart(deck, number)
         said = words_of(cells).notes
+        until += said.minutes  # as its clock counts: from the first page of the section
         playwright.expect(notes).to_contain_text(said.say.split("$")[0].strip())
-        playwright.expect(notes).to_contain_text(f"{said.minutes:g} minute")
+        length = f"{said.minutes:g} minute{'s' * (said.minutes != 1)}"
+        playwright.expect(notes).to_contain_text(f"{length}; this page is done at {until:g} of the section")
     popup.value.close()
     source = "\n".join(cell.source for cell in execute.read(deck.path).cells if cell.cell_type == "markdown")
     told = deck.evaluate("pages.map(page => page.querySelector('.notes').textContent).join('')")

@@ -5,6 +5,7 @@
 let data
 const stored = () => data ??= JSON.parse(document.getElementById("live-data").textContent)
 const percent = share => `${Math.round(100 * share)} %`
+const joined = text => text.replaceAll(" %", "\u00a0%") // below a narrow picture no line begins with the sign
 const escaped = text => new Option(text).innerHTML
 
 // ---- Computing: each network in a worker of its own, else here ----
@@ -316,8 +317,8 @@ const KINDS = {
                 paint(canvases[0], x, shape, `The image: ${one(before, y)}`)
                 paint(canvases[1], slope.map(value => 0.5 + Math.sign(value) / 2), shape, "The sign of the gradient, grey where it is 0")
                 paint(canvases[2], sum(x, delta), shape, `The attacked image: ${one(after, now)}`)
-                words[0].textContent = one(before, Live.argmax(before))
-                words[2].textContent = `largest |δ| ${largest.toFixed(3)}: ${one(after, now)}`
+                words[0].textContent = joined(one(before, Live.argmax(before)))
+                words[2].textContent = joined(`largest |δ| ${largest.toFixed(3)}: ${one(after, now)}`)
                 return `With ε = ${epsilon} and η = ${eta} the class is ${one(after, now)}; before it was ${one(before, y)}.`
             },
         }
@@ -356,7 +357,7 @@ const KINDS = {
                 const said = results.map(({y, before, delta, after}, i) => {
                     const name = networks[i].split("-")[1], now = Live.argmax(after), one = (p, k) => `${categories[k]} (${percent(p[k])})`
                     paint(canvases[i + 1], sum(x, delta), shape, `The picture as attacked for the ${name} network: ${one(after, now)}`)
-                    words[i + 1].innerHTML = `${one(before, y)}<br>attacked: ${one(after, now)}`
+                    words[i + 1].innerHTML = joined(`${one(before, y)}<br>attacked: ${one(after, now)}`)
                     return `${name}: ${one(before, y)}, attacked: ${one(after, now)}`
                 })
                 return `A picture and two attacked copies of it, ε = ${epsilon}/255. ${said.join("; ")}${stage ? "" : " (after one step)"}`
