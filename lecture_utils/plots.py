@@ -87,10 +87,11 @@ class Panel:
             canvas.draw()
             self.figure.set_layout_engine("none")  # from here on nothing that stays may move
             self._still = np.array(canvas.buffer_rgba())
-        np.asarray(canvas.buffer_rgba())[:] = self._still
+        pixels = np.asarray(canvas.buffer_rgba())  # the canvas's own
+        pixels[:] = self._still
         for artist in self.moving:
             self.figure.draw_artist(artist)
-        red, green, blue, _ = Image.fromarray(np.asarray(canvas.buffer_rgba())).split()
+        red, green, blue, _ = Image.fromarray(pixels).split()
         return red if red == green == blue else Image.merge("RGB", (red, green, blue))  # grey is quicker to pack and to send
 
     def file(self, effort=9):
